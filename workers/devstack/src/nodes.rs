@@ -1,0 +1,103 @@
+//! One private RabbitMQ and one private PostgreSQL node, for as long as a value of this type lives.
+
+use std::path::Path;
+use std::thread;
+
+use anyhow::{Result, anyhow};
+
+use crate::broker::Broker;
+use crate::certificate::Certificate;
+use crate::database::Database;
+use crate::endpoints::Endpoints;
+use crate::folder::Folder;
+
+/// A pair of nodes on free loopback ports, with all their data in one temporary folder.
+///
+/// Dropping it ends the nodes and removes the folder. So does the end of this process, in whatever way.
+pub struct Nodes {
+    endpoints: Endpoints,
+    broker: Broker,
+    database: Database,
+    // Last, because fields are dropped in this order.
+    folder: Folder,
+}
+
+impl Nodes {
+    /// Starts both nodes, side by side, and comes back when both are ready to be used.
+    pub fn start() -> Result<Self> {
+        let folder = Folder::create()?;
+        let run = folder.path();
+        let certificate = Certificate::issue()?;
+        certificate.write_authority(run)?;
+        let (broker, database) = thread::scope(|scope| {
+            let database = scope.spawn(|| Database::create(run, &certificate));
+            let broker = Broker::create(run, &certificate);
+            let panicked = |_| Err(anyhow!("the start of PostgreSQL panicked"));
+            (broker, database.join().unwrap_or_else(panicked))
+        });
+        let (broker, database) = (broker?, database?);
+        let endpoints = Endpoints {
+            broker: broker.endpoint().clone(),
+            database: database.endpoint().clone(),
+            ca_file: run.join("ca.pem"),
+        };
+        Ok(Self {
+            endpoints,
+            broker,
+            database,
+            folder,
+        })
+    }
+
+    /// Where the nodes listen; the same after a restart.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The folder of this run: data, logs, certificates; put there whatever must not outlive it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Stops RabbitMQ in good order.
+    pub fn stop_broker(&mut self) -> Result<()> {
+        self.broker.stop()
+    }
+
+    /// Kills RabbitMQ, as a power cut would.
+    pub fn kill_broker(&mut self) -> Result<()> {
+        self.broker.kill()
+    }
+
+    /// Starts RabbitMQ again on its data and waits until it takes connections.
+    pub fn start_broker(&mut self) -> Result<()> {
+        self.broker.start()
+    }
+
+    /// Stops RabbitMQ in good order and starts it again.
+    pub fn restart_broker(&mut self) -> Result<()> {
+        self.stop_broker()?;
+        self.start_broker()
+    }
+
+    /// Stops PostgreSQL, breaking off its sessions.
+    pub fn stop_database(&mut self) -> Result<()> {
+        self.database.stop()
+    }
+
+    /// Kills PostgreSQL; it has to recover from its log when it starts again.
+    pub fn kill_database(&mut self) -> Result<()> {
+        self.database.kill()
+    }
+
+    /// Starts PostgreSQL again on its data and waits until it answers.
+    pub fn start_database(&mut self) -> Result<()> {
+        self.database.start()
+    }
+
+    /// Stops PostgreSQL, breaking off its sessions, and starts it again.
+    pub fn restart_database(&mut self) -> Result<()> {
+        self.stop_database()?;
+        self.start_database()
+    }
+}

@@ -1,0 +1,289 @@
+//! The order worker's tables: how orders are loaded and saved, one statement a table each way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use orderly_contracts::number::Amount;
+use orderly_contracts::order::{EndReason, OrderStatus};
+use orderly_contracts::text::{Currency, CustomerId, Note, OrderId, PaymentToken};
+use orderly_runtime::clock::Micros;
+use orderly_runtime::postgres::session::Session;
+use orderly_runtime::postgres::tables::Tables;
+use orderly_runtime::store::{Changes, StoreError};
+use tokio_postgres::Row;
+
+use crate::Order;
+use crate::domain::{Entry, Placement, Saga};
+use crate::saga::{Owed, Stage, Undoing};
+
+/// The tables `orders` and `order_history`.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderTables;
+
+const LOAD: &str = "
+    SELECT order_id, customer_id, currency, payment_token, lines::text AS lines, total,
+           (extract(epoch FROM placed_at) * 1000000)::bigint AS placed_at,
+           status, version, reason, round, owes_release, owes_refund, refunded,
+           (extract(epoch FROM ended_at) * 1000000)::bigint AS ended_at
+    FROM orders WHERE order_id = ANY($1::text[]) ORDER BY order_id FOR UPDATE";
+
+const CREATE: &str = "
+    INSERT INTO orders (order_id, customer_id, currency, payment_token, lines, total, placed_at,
+                        status, version, reason, round, owes_release, owes_refund, refunded,
+                        ended_at)
+    SELECT order_id, customer_id, currency, payment_token, lines::jsonb, total,
+           'epoch'::timestamptz + placed_at * interval '1 microsecond',
+           status, version, reason, round, owes_release, owes_refund, refunded,
+           'epoch'::timestamptz + ended_at * interval '1 microsecond'
+    FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::integer[],
+                $12::boolean[], $13::boolean[], $14::boolean[], $15::bigint[])
+        AS new (order_id, customer_id, currency, payment_token, lines, total, placed_at,
+                status, version, reason, round, owes_release, owes_refund, refunded, ended_at)
+    ON CONFLICT DO NOTHING";
+
+// What was ordered never changes, so it is not written again: it may be long.
+const UPDATE: &str = "
+    UPDATE orders SET
+        status = new.status, version = new.version, reason = new.reason, round = new.round,
+        owes_release = new.owes_release, owes_refund = new.owes_refund, refunded = new.refunded,
+        ended_at = 'epoch'::timestamptz + new.ended_at * interval '1 microsecond',
+        updated_at = now()
+    FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[], $6::boolean[],
+                $7::boolean[], $8::boolean[], $9::bigint[])
+        AS new (order_id, status, version, reason, round, owes_release, owes_refund, refunded,
+                ended_at)
+    WHERE orders.order_id = new.order_id";
+
+const RECORD: &str = "
+    INSERT INTO order_history (order_id, version, at, from_status, to_status, reason,
+                               cause_source, cause_id, kind, note)
+    SELECT order_id, version, 'epoch'::timestamptz + at * interval '1 microsecond',
+           from_status, to_status, reason, cause_source, cause_id, kind, note
+    FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+                $7::text[], $8::text[], $9::text[], $10::text[])
+        AS new (order_id, version, at, from_status, to_status, reason, cause_source, cause_id,
+                kind, note)";
+
+// An order that had to be asked about again is stuck rather than in progress, and must not keep
+// new ones out.
+const IN_PROGRESS: &str = "
+    SELECT count(*) FROM (
+        SELECT 1 FROM orders
+        WHERE ended_at IS NULL AND updated_at > now() - interval '30 seconds' AND round = 0
+        LIMIT $1
+    ) AS open";
+
+impl Tables<Order> for OrderTables {
+    async fn load(
+        session: Session<'_>,
+        keys: &BTreeSet<OrderId>,
+    ) -> Result<BTreeMap<OrderId, Saga>, StoreError> {
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let ids: Vec<&str> = keys.iter().map(OrderId::as_str).collect();
+        session
+            .query(LOAD, &[&ids])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
+    }
+
+    async fn save(
+        session: Session<'_>,
+        changes: &Changes<Order>,
+        entries: &[Entry],
+    ) -> Result<(), StoreError> {
+        create(session, &changes.created).await?;
+        update(session, &changes.updated).await?;
+        record(session, entries).await
+    }
+
+    async fn in_progress(session: Session<'_>, limit: u32) -> Result<u32, StoreError> {
+        let rows = session.query(IN_PROGRESS, &[&i64::from(limit)]).await?;
+        let count = rows.first().map_or(0, |row| row.get::<_, i64>(0));
+        Ok(u32::try_from(count).unwrap_or(limit))
+    }
+}
+
+async fn create(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), StoreError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    session
+        .execute_on(
+            orders.len(),
+            CREATE,
+            &[
+                &ids(orders),
+                &content(orders, |placed| {
+                    placed.customer_id.as_ref().map(CustomerId::as_str)
+                }),
+                &content(orders, |placed| Some(placed.currency.to_string())),
+                &content(orders, |placed| Some(placed.payment_token.as_str())),
+                &content(orders, |placed| Some(lines_to_json(placed))),
+                &content(orders, |placed| Some(placed.total.get())),
+                &content(orders, |placed| Some(placed.placed_at.0)),
+                &progress(orders, |saga| saga.stage.status().as_str()),
+                &progress(orders, |saga| saga.version),
+                &progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)),
+                &progress(orders, round),
+                &progress(orders, |saga| {
+                    undoing(saga).is_some_and(|it| it.owed.release)
+                }),
+                &progress(orders, |saga| {
+                    undoing(saga).is_some_and(|it| it.owed.refund)
+                }),
+                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)),
+                &progress(orders, |saga| saga.ended_at.map(|at| at.0)),
+            ],
+        )
+        .await
+}
+
+async fn update(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), StoreError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    session
+        .execute_on(
+            orders.len(),
+            UPDATE,
+            &[
+                &ids(orders),
+                &progress(orders, |saga| saga.stage.status().as_str()),
+                &progress(orders, |saga| saga.version),
+                &progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)),
+                &progress(orders, round),
+                &progress(orders, |saga| {
+                    undoing(saga).is_some_and(|it| it.owed.release)
+                }),
+                &progress(orders, |saga| {
+                    undoing(saga).is_some_and(|it| it.owed.refund)
+                }),
+                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)),
+                &progress(orders, |saga| saga.ended_at.map(|at| at.0)),
+            ],
+        )
+        .await
+}
+
+async fn record(session: Session<'_>, entries: &[Entry]) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    session
+        .execute_on(
+            entries.len(),
+            RECORD,
+            &[
+                &each(entries, |entry| entry.order_id.as_str()),
+                &each(entries, |entry| entry.version),
+                &each(entries, |entry| entry.at.0),
+                &each(entries, |entry| entry.from.map(OrderStatus::as_str)),
+                &each(entries, |entry| entry.to.as_str()),
+                &each(entries, |entry| entry.reason.map(EndReason::as_str)),
+                &each(entries, |entry| entry.cause.source),
+                &each(entries, |entry| entry.cause.id.as_str()),
+                &each(entries, |entry| entry.kind),
+                &each(entries, |entry| entry.note.as_ref().map(Note::as_str)),
+            ],
+        )
+        .await
+}
+
+/// One column: what `of` gives for each.
+fn each<'a, T, C>(all: &'a [T], of: impl Fn(&'a T) -> C) -> Vec<C> {
+    all.iter().map(of).collect()
+}
+
+fn ids(orders: &[(OrderId, Saga)]) -> Vec<&str> {
+    each(orders, |(order_id, _)| order_id.as_str())
+}
+
+fn progress<'a, C>(orders: &'a [(OrderId, Saga)], of: impl Fn(&'a Saga) -> C) -> Vec<C> {
+    each(orders, |(_, saga)| of(saga))
+}
+
+fn content<'a, C>(
+    orders: &'a [(OrderId, Saga)],
+    of: impl Fn(&'a Placement) -> Option<C>,
+) -> Vec<Option<C>> {
+    progress(orders, |saga| saga.placement.as_deref().and_then(&of))
+}
+
+fn undoing(saga: &Saga) -> Option<Undoing> {
+    match saga.stage {
+        Stage::Cancelling(undoing) => Some(undoing),
+        _ => None,
+    }
+}
+
+fn lines_to_json(placed: &Placement) -> String {
+    serde_json::to_string(&placed.lines).expect("contract types always serialise")
+}
+
+/// The round of the present step, within the bounds of its column.
+fn round(saga: &Saga) -> i32 {
+    let round = saga.stage.deadline().map_or(0, |deadline| deadline.round);
+    i32::try_from(round).unwrap_or(i32::MAX)
+}
+
+fn read(row: &Row) -> Result<(OrderId, Saga), StoreError> {
+    let id: String = row.get("order_id");
+    let broken = |why: &dyn Display| StoreError::Data(format!("order {id} makes no sense: {why}"));
+    let saga = Saga {
+        placement: read_placement(row)
+            .map_err(|why| broken(&why))?
+            .map(Arc::new),
+        stage: read_stage(row).ok_or_else(|| broken(&"status, reason and round"))?,
+        version: row.get("version"),
+        ended_at: row.get::<_, Option<i64>>("ended_at").map(Micros),
+    };
+    let order_id = OrderId::new(id.as_str()).map_err(|why| broken(&why))?;
+    Ok((order_id, saga))
+}
+
+fn read_placement(row: &Row) -> Result<Option<Placement>, Box<dyn Error>> {
+    let Some(lines) = row.get::<_, Option<&str>>("lines") else {
+        return Ok(None);
+    };
+    Ok(Some(Placement {
+        customer_id: row
+            .get::<_, Option<&str>>("customer_id")
+            .map(CustomerId::new)
+            .transpose()?,
+        lines: serde_json::from_str(lines)?,
+        currency: Currency::new(row.get("currency"))?,
+        payment_token: PaymentToken::new(row.get::<_, &str>("payment_token"))?,
+        total: Amount::new(row.get("total"))?,
+        placed_at: Micros(row.get("placed_at")),
+    }))
+}
+
+fn read_stage(row: &Row) -> Option<Stage> {
+    let reason = row
+        .get::<_, Option<&str>>("reason")
+        .and_then(EndReason::from_word);
+    let round = u32::try_from(row.get::<_, i32>("round")).ok()?;
+    Some(match OrderStatus::from_word(row.get("status"))? {
+        OrderStatus::Pending => Stage::Pending(round),
+        OrderStatus::Reserved => Stage::Reserved(round),
+        OrderStatus::Cancelling => Stage::Cancelling(Undoing {
+            reason: reason?,
+            round,
+            owed: Owed {
+                release: row.get("owes_release"),
+                refund: row.get("owes_refund"),
+            },
+            refunded: row.get("refunded"),
+        }),
+        OrderStatus::Confirmed => Stage::Confirmed,
+        OrderStatus::Rejected => Stage::Rejected(reason?),
+        OrderStatus::Cancelled => Stage::Cancelled(reason?),
+    })
+}

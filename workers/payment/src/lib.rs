@@ -1,0 +1,70 @@
+//! The payment worker: charges an order at most once, and gives back whatever was charged.
+//!
+//! [`state`] is what it remembers; [`domain`] decides, knowing no database and no broker; [`store`]
+//! is its SQL. [`provider`] is the seam to whoever moves the money, and [`sandbox`] the provider
+//! that comes with it. What is below is the table of contents: what arrives, which state it
+//! concerns, and who decides.
+
+pub mod domain;
+pub mod provider;
+pub mod sandbox;
+pub mod state;
+pub mod store;
+
+use orderly_contracts::payment::{ChargePayment, PaymentExecuted, RefundPayment};
+use orderly_contracts::routes::Party;
+use orderly_contracts::text::OrderId;
+use orderly_contracts::{Message, Reason, Refusal, decode};
+use orderly_runtime::domain::{Arrival, Domain, States, Timer, Verdict};
+
+pub use domain::{Immediate, Payment};
+pub use provider::Provider;
+pub use sandbox::Sandbox;
+pub use store::PaymentTables;
+
+use domain::{Case, Input};
+use state::{Posting, State};
+
+impl Domain for Payment {
+    const PARTY: Party = Party::Payment;
+
+    type Input = Input;
+    type Key = OrderId;
+    type State = State;
+    type Entry = Posting;
+
+    fn decode(kind: &str, body: &[u8]) -> Result<Input, Refusal> {
+        match kind {
+            ChargePayment::KIND => decode(body).map(Input::Charge),
+            RefundPayment::KIND => decode(body).map(Input::Refund),
+            PaymentExecuted::KIND => decode(body).map(Input::Executed),
+            other => Err(Refusal::new(
+                Reason::UnknownType,
+                format!("payment takes no {other}"),
+            )),
+        }
+    }
+
+    /// Payment sets no timers: whoever waits for an answer asks again.
+    fn due(_: &Timer) -> Option<Input> {
+        None
+    }
+
+    fn keys(input: &Input) -> Vec<OrderId> {
+        vec![input.order().clone()]
+    }
+
+    fn decide(&self, arrival: &Arrival<Input>, states: &States<Self>) -> Verdict<Self> {
+        let order = arrival.input.order();
+        let case = Case {
+            order,
+            at: arrival.at,
+            state: states.get(order),
+        };
+        match &arrival.input {
+            Input::Charge(command) => self.charge(command, case),
+            Input::Refund(_) => self.refund(case),
+            Input::Executed(answer) => domain::executed(answer, case),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The SQL of the payment worker: one statement a table each way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use orderly_contracts::number::Amount;
+use orderly_contracts::text::{Currency, Note, OrderId, PaymentToken};
+use orderly_runtime::postgres::session::{Parameters, Session};
+use orderly_runtime::postgres::tables::Tables;
+use orderly_runtime::store::{Changes, StoreError};
+use tokio_postgres::Row;
+
+use crate::domain::Payment;
+use crate::state::{Charge, Open, Posting, State};
+
+const LOAD: &str = "\
+SELECT order_id, status, amount, currency, payment_token, refund_wanted, detail
+FROM payments WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE";
+
+const CREATE: &str = "\
+INSERT INTO payments (order_id, status, amount, currency, payment_token, refund_wanted, detail)
+SELECT order_id, status, amount, currency, payment_token, refund_wanted, detail
+FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool[], $7::text[])
+    AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)
+ON CONFLICT DO NOTHING";
+
+const UPDATE: &str = "\
+UPDATE payments AS old SET status = new.status, amount = new.amount, currency = new.currency,
+    payment_token = new.payment_token, refund_wanted = new.refund_wanted, detail = new.detail,
+    updated_at = now()
+FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool[], $7::text[])
+    AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)
+WHERE old.order_id = new.order_id";
+
+const APPEND: &str = "\
+INSERT INTO payment_ledger (order_id, operation, account, amount, currency, at)
+SELECT order_id, operation, account, amount, currency,
+    'epoch'::timestamptz + at * interval '1 microsecond'
+FROM unnest($1::text[], $2::text[], $3::text[], $4::int8[], $5::text[], $6::int8[])
+    WITH ORDINALITY AS new (order_id, operation, account, amount, currency, at, ordinal)
+ORDER BY ordinal";
+
+/// The payment worker's tables.
+#[derive(Debug, Clone, Copy)]
+pub struct PaymentTables;
+
+impl Tables<Payment> for PaymentTables {
+    async fn load(
+        session: Session<'_>,
+        keys: &BTreeSet<OrderId>,
+    ) -> Result<BTreeMap<OrderId, State>, StoreError> {
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let orders: Vec<_> = keys.iter().map(OrderId::as_str).collect();
+        session
+            .query(LOAD, &[&orders])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
+    }
+
+    async fn save(
+        session: Session<'_>,
+        changes: &Changes<Payment>,
+        entries: &[Posting],
+    ) -> Result<(), StoreError> {
+        write(session, CREATE, &changes.created).await?;
+        write(session, UPDATE, &changes.updated).await?;
+        append(session, entries).await
+    }
+}
+
+fn read(row: &Row) -> Result<(OrderId, State), StoreError> {
+    let order = OrderId::new(row.get::<_, &str>(0)).map_err(data)?;
+    let (status, charge) = (row.get(1), charge(row)?);
+    let detail: Option<&str> = row.get(6);
+    let state = match (status, charge) {
+        ("requested" | "unknown", Some(charge)) => {
+            let (is_unknown, refund_wanted) = (status == "unknown", row.get(5));
+            State::Open(Open {
+                charge,
+                is_unknown,
+                refund_wanted,
+            })
+        }
+        ("captured", Some(charge)) => State::Captured(charge),
+        ("declined", Some(charge)) => {
+            State::Declined(charge, detail.map(Note::new).transpose().map_err(data)?)
+        }
+        ("refunding", Some(charge)) => State::Refunding(charge),
+        ("refunded", Some(charge)) => State::Refunded(charge),
+        ("voided", charge) => State::Voided(charge),
+        (other, _) => return Err(data(format!("payments.status: {other}"))),
+    };
+    Ok((order, state))
+}
+
+fn charge(row: &Row) -> Result<Option<Charge>, StoreError> {
+    let (amount, currency, token): (Option<i64>, Option<&str>, Option<&str>) =
+        (row.get(2), row.get(3), row.get(4));
+    let (Some(amount), Some(currency), Some(token)) = (amount, currency, token) else {
+        return Ok(None);
+    };
+    Ok(Some(Charge {
+        amount: Amount::new(amount).map_err(data)?,
+        currency: Currency::new(currency).map_err(data)?,
+        payment_token: PaymentToken::new(token).map_err(data)?,
+    }))
+}
+
+/// A row that we can't read harms the messages that need it, and no others.
+fn data(error: impl Display) -> StoreError {
+    StoreError::Data(error.to_string())
+}
+
+async fn write(
+    session: Session<'_>,
+    sql: &'static str,
+    states: &[(OrderId, State)],
+) -> Result<(), StoreError> {
+    if states.is_empty() {
+        return Ok(());
+    }
+    let charges: Vec<_> = states.iter().map(|(_, state)| state.charge()).collect();
+    let order: Vec<_> = states.iter().map(|(order, _)| order.as_str()).collect();
+    let status: Vec<_> = states.iter().map(|(_, state)| state.word()).collect();
+    let amount: Vec<_> = charges
+        .iter()
+        .map(|charge| charge.map(|c| c.amount.get()))
+        .collect();
+    let currency: Vec<_> = charges
+        .iter()
+        .map(|charge| charge.map(|c| c.currency.as_str()))
+        .collect();
+    let token: Vec<_> = charges
+        .iter()
+        .map(|charge| charge.map(|c| c.payment_token.as_str()))
+        .collect();
+    let refund_wanted: Vec<_> = states
+        .iter()
+        .map(|(_, state)| {
+            matches!(
+                state,
+                State::Open(Open {
+                    refund_wanted: true,
+                    ..
+                })
+            )
+        })
+        .collect();
+    let detail: Vec<_> = states
+        .iter()
+        .map(|(_, state)| match state {
+            State::Declined(_, words) => words.as_ref().map(Note::as_str),
+            _ => None,
+        })
+        .collect();
+    let columns: Parameters<'_> = &[
+        &order,
+        &status,
+        &amount,
+        &currency,
+        &token,
+        &refund_wanted,
+        &detail,
+    ];
+    session.execute_on(states.len(), sql, columns).await
+}
+
+async fn append(session: Session<'_>, entries: &[Posting]) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let order: Vec<_> = entries.iter().map(|entry| entry.order.as_str()).collect();
+    let operation: Vec<_> = entries.iter().map(|entry| entry.movement.word()).collect();
+    let account: Vec<_> = entries.iter().map(|entry| entry.account.word()).collect();
+    let amount: Vec<_> = entries.iter().map(|entry| entry.amount).collect();
+    let currency: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.currency.as_str())
+        .collect();
+    let at: Vec<_> = entries.iter().map(|entry| entry.at.0).collect();
+    let columns: Parameters<'_> = &[&order, &operation, &account, &amount, &currency, &at];
+    session.execute_on(entries.len(), APPEND, columns).await
+}

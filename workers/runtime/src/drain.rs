@@ -1,0 +1,67 @@
+//! The drain: files dead letters from the queue into the worker's database.
+//!
+//! The queue stays the durable hand-over. Looking into a quorum queue in place would count against
+//! the delivery limit of what lies there; rows can be looked at for ever.
+
+use std::sync::Arc;
+
+use crate::broker::{Acks, Broker, BrokerError, Deliveries};
+use crate::clock::Clock;
+use crate::domain::Domain;
+use crate::health::Health;
+use crate::letter::Letter;
+use crate::stop::Stop;
+use crate::store::Store;
+use crate::topology::dead_queue;
+use crate::trouble::Trouble;
+
+/// The most letters filed at once. Letters can be large, so it is well below a batch of messages.
+const BATCH: usize = 64;
+
+/// The loop over the dead-letter queue.
+pub struct Drain<B, S> {
+    /// The broker.
+    pub broker: Arc<B>,
+    /// The worker's database.
+    pub store: Arc<S>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The worker's name and version.
+    pub worker: String,
+    /// Tells whether this loop consumes.
+    pub health: Health,
+    /// Ends the loop.
+    pub stop: Stop,
+}
+
+impl<B: Broker, S> Drain<B, S> {
+    /// Runs until stopped or in trouble.
+    pub async fn run<D: Domain>(self) -> Result<(), Trouble>
+    where
+        S: Store<D>,
+    {
+        let queue = dead_queue(D::PARTY);
+        let (mut deliveries, mut acks) = self.broker.consume(&queue, 2 * BATCH as u16).await?;
+        self.health.lane_open(&queue);
+        loop {
+            let first = tokio::select! {
+                delivery = deliveries.next() => delivery?,
+                () = self.stop.requested() => break,
+            };
+            let Some(first) = first else {
+                return Err(BrokerError(format!("the broker ended the consumer of {queue}")).into());
+            };
+            let mut last = first.tag;
+            let mut letters = vec![Letter::read(first, &self.worker, self.clock.now())];
+            while letters.len() < BATCH
+                && let Some(delivery) = deliveries.buffered()?
+            {
+                last = delivery.tag;
+                letters.push(Letter::read(delivery, &self.worker, self.clock.now()));
+            }
+            self.store.file_letters(&letters).await?;
+            acks.ack_up_to(last).await?;
+        }
+        Ok(acks.close().await?)
+    }
+}

@@ -1,0 +1,177 @@
+//! The effect runner: calls to the outside, several at once, never inside a transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use orderly_contracts::routes::Party;
+use orderly_contracts::{Reason, Refusal};
+
+use crate::batch::Processed;
+use crate::breaker::Breaker;
+use crate::broker::{Broker, BrokerError, Deliveries};
+use crate::clock::{Clock, Entropy};
+use crate::domain::{Arrival, Output};
+use crate::fold::compose;
+use crate::health::Health;
+use crate::letter::Letter;
+use crate::message::{Delivery, Outgoing};
+use crate::metrics;
+use crate::outlet::Outlet;
+use crate::reception::{Received, Reception};
+use crate::retry::{Ladder, attempts};
+use crate::stop::Stop;
+use crate::trouble::Trouble;
+
+/// A call to the outside that is safe to repeat.
+pub trait Effect: Send + Sync + 'static {
+    /// Whose effect it is.
+    const PARTY: Party;
+    /// What is asked for.
+    type Request: Clone + Send + Sync + 'static;
+
+    /// Makes the call. `attempt` counts from 0. An error is worth another attempt; a refusal by
+    /// the other side is an answer.
+    fn call(
+        &self,
+        request: &Self::Request,
+        attempt: u32,
+    ) -> impl Future<Output = Result<Output, String>> + Send;
+
+    /// The answer when every attempt has failed: the outcome is unknown.
+    fn exhausted(&self, request: &Self::Request) -> Output;
+}
+
+/// The bounds of an effect runner.
+#[derive(Debug, Clone, Copy)]
+pub struct EffectLimits {
+    /// The most calls at once.
+    pub calls: usize,
+    /// How long a call may take.
+    pub timeout: Duration,
+}
+
+/// Takes requests from a queue, makes the calls, publishes the answers, acknowledges.
+pub struct EffectRunner<E: Effect, B> {
+    /// Makes the calls.
+    pub effect: Arc<E>,
+    /// The broker.
+    pub broker: Arc<B>,
+    /// Reads requests.
+    pub reception: Reception<E::Request>,
+    /// The retry ladder.
+    pub ladder: Ladder,
+    /// Its bounds.
+    pub limits: EffectLimits,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives random numbers.
+    pub entropy: Arc<dyn Entropy>,
+    /// The worker's name and version.
+    pub worker: String,
+    /// Tells whether this loop consumes.
+    pub health: Health,
+    /// Ends the loop.
+    pub stop: Stop,
+}
+
+impl<E: Effect, B: Broker> EffectRunner<E, B> {
+    /// Runs until stopped or in trouble.
+    pub async fn run(self) -> Result<(), Trouble> {
+        let queue = self.reception.queue;
+        let prefetch = u16::try_from(self.limits.calls * 2).unwrap_or(u16::MAX);
+        let (mut deliveries, acks) = self.broker.consume(queue, prefetch).await?;
+        let mut outlet = Outlet::new(self.broker.publisher().await?, acks);
+        let mut breaker = Breaker::default();
+        let mut calls = FuturesUnordered::new();
+        let mut is_drained = false;
+        let mut is_cancelled = false;
+        self.health.lane_open(queue);
+        loop {
+            if self.stop.is_requested() && !is_cancelled {
+                deliveries.cancel().await?;
+                is_cancelled = true;
+            }
+            if is_drained && calls.is_empty() {
+                break;
+            }
+            let has_room = calls.len() < self.limits.calls && !is_drained;
+            tokio::select! {
+                delivery = deliveries.next(), if has_room => match delivery? {
+                    Some(delivery) => {
+                        breaker.wait(&*self.clock).await;
+                        calls.push(self.handle(delivery));
+                    }
+                    None if is_cancelled => is_drained = true,
+                    None => {
+                        let text = format!("the broker ended the consumer of {queue}");
+                        return Err(BrokerError(text).into());
+                    }
+                },
+                Some(Handled { processed, has_failed }) = calls.next() => {
+                    breaker.note(has_failed, self.clock.now());
+                    outlet.deliver(Some(processed)).await?;
+                }
+                () = self.stop.requested(), if !is_cancelled => {}
+            }
+        }
+        Ok(outlet.close().await?)
+    }
+
+    /// Makes one call; whatever comes of it is a message to publish.
+    async fn handle(&self, delivery: Delivery) -> Handled {
+        let now = self.clock.now();
+        let Received { delivery, content, .. } = self.reception.receive(delivery, now);
+        let (outgoing, has_failed) = match content {
+            Err(refusal) => (vec![self.letter(&delivery, &refusal)], false),
+            Ok(content) => self.call(&delivery, &content.arrival).await,
+        };
+        let processed = Processed { outgoing, tags: vec![delivery.tag], batches: vec![] };
+        Handled { processed, has_failed }
+    }
+
+    async fn call(
+        &self,
+        delivery: &Delivery,
+        arrival: &Arrival<E::Request>,
+    ) -> (Vec<Outgoing>, bool) {
+        let started = std::time::Instant::now();
+        let attempt = attempts(&delivery.properties);
+        let outcome = tokio::select! {
+            outcome = self.effect.call(&arrival.input, attempt) => outcome,
+            () = self.clock.sleep(self.limits.timeout) => Err("the call took too long".to_owned()),
+        };
+        let why = match outcome {
+            Ok(answer) => {
+                metrics::effect("answered", started.elapsed());
+                return (vec![compose(E::PARTY, arrival, 0, answer)], false);
+            }
+            Err(why) => why,
+        };
+        metrics::effect("failed", started.elapsed());
+        let now = self.clock.now();
+        let queue = self.reception.queue;
+        if let Some(copy) = self.ladder.next_attempt(delivery, queue, now, &*self.entropy) {
+            metrics::retry(queue);
+            return (vec![copy], true);
+        }
+        let text = format!("every attempt failed, the last one so: {why}");
+        let letter = self.letter(delivery, &Refusal::new(Reason::Exhausted, text));
+        let answer = self.effect.exhausted(&arrival.input);
+        // The letter goes first: if only one of the two gets out, the other is repeated with it.
+        (vec![letter, compose(E::PARTY, arrival, 1, answer)], true)
+    }
+
+    fn letter(&self, delivery: &Delivery, refusal: &Refusal) -> Outgoing {
+        let queue = self.reception.queue;
+        metrics::dead_letter(queue, refusal.reason);
+        tracing::warn!(queue, reason = refusal.reason.code(), "call given up: {}", refusal.text);
+        Letter::about(delivery, queue, &self.worker, refusal, self.clock.now()).outgoing()
+    }
+}
+
+struct Handled {
+    processed: Processed,
+    has_failed: bool,
+}

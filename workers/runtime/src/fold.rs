@@ -1,0 +1,160 @@
+//! The pure middle of a batch: decide each input in order, each seeing the effects before it.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use orderly_contracts::envelope::{CAUSATION_ID, CONTENT_TYPE, PLACED_AT, SENT_AT};
+use orderly_contracts::envelope::{TRACEPARENT, TRACESTATE};
+use orderly_contracts::routes::{Party, route};
+use orderly_contracts::{Reason, Refusal};
+use uuid::{Uuid, uuid};
+
+use crate::domain::{
+    Arrival, Cause, Decision, Domain, Output, States, TIMER, Timer, TimerChange, Verdict,
+};
+use crate::message::{Outgoing, Properties};
+use crate::store::Work;
+
+/// The namespace of all derived ids.
+const NAMESPACE: Uuid = uuid!("6f2a6c1e-7d0b-5b43-9c8e-0f6d2b1a9e57");
+
+/// How one input ended, without the effects, which are in the work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It has had its effect.
+    Done,
+    /// The business said no.
+    Rejected,
+    /// It waits in the retry ladder.
+    Retry(String),
+    /// It becomes a dead letter.
+    Dead(Refusal),
+}
+
+/// What a batch of inputs comes to.
+#[derive(Debug)]
+pub struct Folded<D: Domain> {
+    /// Everything to save.
+    pub work: Work<D>,
+    /// How each input ended, in order.
+    pub fates: Vec<Fate>,
+}
+
+/// Decides every arrival in order against `states`.
+pub fn fold<D: Domain>(
+    domain: &D,
+    batch: Uuid,
+    arrivals: &[&Arrival<D::Input>],
+    mut states: States<D>,
+) -> Folded<D> {
+    let mut work = Work::empty(batch);
+    let mut fates = Vec::with_capacity(arrivals.len());
+    for arrival in arrivals {
+        let (fate, decision) = match decide(domain, arrival, &states) {
+            Verdict::Done(decision) => (Fate::Done, Some(decision)),
+            Verdict::Rejected(decision) => (Fate::Rejected, Some(decision)),
+            Verdict::Retry(why) => (Fate::Retry(why), None),
+            Verdict::Dead(refusal) => (Fate::Dead(refusal), None),
+        };
+        match decision {
+            Some(decision) => absorb(&mut work, &mut states, arrival, decision),
+            // Only what is finished keeps its claim: a later copy must not pass for a duplicate.
+            None => work.disclaimed.push(arrival.cause.clone()),
+        }
+        fates.push(fate);
+    }
+    work.changes = states.into_changes();
+    Folded { work, fates }
+}
+
+/// A panic is the message's fault, and only its own: `decide` is pure, so nothing is half done.
+fn decide<D: Domain>(
+    domain: &D,
+    arrival: &Arrival<D::Input>,
+    states: &States<D>,
+) -> Verdict<D> {
+    catch_unwind(AssertUnwindSafe(|| domain.decide(arrival, states))).unwrap_or_else(|_| {
+        Verdict::Dead(Refusal::new(Reason::Poison, "deciding on this message panicked"))
+    })
+}
+
+fn absorb<D: Domain>(
+    work: &mut Work<D>,
+    states: &mut States<D>,
+    arrival: &Arrival<D::Input>,
+    decision: Decision<D>,
+) {
+    states.apply(decision.changes);
+    work.entries.extend(decision.entries);
+    for change in decision.timers {
+        work.timers.insert(change.owner().to_owned(), change);
+    }
+    if !decision.outputs.is_empty() {
+        let outputs = decision.outputs.into_iter().enumerate();
+        let outgoing = outputs.map(|(n, output)| compose(D::PARTY, arrival, n, output)).collect();
+        work.outputs.push((arrival.cause.clone(), outgoing));
+    }
+}
+
+impl<D: Domain> Work<D> {
+    /// Work with nothing in it yet.
+    pub fn empty(batch: Uuid) -> Self {
+        Self {
+            batch,
+            changes: crate::store::Changes { created: vec![], updated: vec![] },
+            entries: vec![],
+            timers: BTreeMap::<String, TimerChange>::new(),
+            spent: vec![],
+            outputs: vec![],
+            disclaimed: vec![],
+            sent: vec![],
+        }
+    }
+}
+
+/// The id of the `ordinal`th message that `worker` sends because of `cause`: always the same.
+pub fn derived_id(worker: &str, cause: &Cause, ordinal: usize) -> Uuid {
+    let name = format!("{worker}/{}/{}/{ordinal}", cause.source, cause.id);
+    Uuid::new_v5(&NAMESPACE, name.as_bytes())
+}
+
+/// A timer as a cause: named by its owner, step and round.
+pub fn timer_cause(timer: &Timer) -> Cause {
+    let name = format!("{}/{}/{}", timer.owner, timer.step, timer.round);
+    Cause { source: TIMER, id: Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string() }
+}
+
+/// An output as it goes onto the wire.
+pub fn compose<I>(party: Party, arrival: &Arrival<I>, ordinal: usize, output: Output) -> Outgoing {
+    let route = route(output.kind).expect("every contract message has a route");
+    let worker = party.name();
+    let mut properties = Properties {
+        content_type: Some(CONTENT_TYPE.to_owned()),
+        kind: Some(output.kind.to_owned()),
+        message_id: Some(derived_id(worker, &arrival.cause, ordinal).to_string()),
+        correlation_id: Some(output.correlation),
+        timestamp: u64::try_from(arrival.at.0 / 1_000_000).ok(),
+        app_id: Some(format!("orderly-{worker}")),
+        delivery_mode: Some(2),
+        ..Properties::default()
+    };
+    properties.set_header(CAUSATION_ID, arrival.cause.id.as_str());
+    properties.set_header(SENT_AT, arrival.at.0);
+    let context = &arrival.context;
+    if let Some(placed_at) = context.placed_at {
+        properties.set_header(PLACED_AT, placed_at.0);
+    }
+    if let Some(traceparent) = &context.traceparent {
+        properties.set_header(TRACEPARENT, traceparent.as_str());
+    }
+    if let Some(tracestate) = &context.tracestate {
+        properties.set_header(TRACESTATE, tracestate.as_str());
+    }
+    Outgoing {
+        exchange: route.exchange.to_owned(),
+        routing_key: route.kind.to_owned(),
+        mandatory: route.is_required(),
+        properties,
+        body: output.body,
+    }
+}

@@ -1,0 +1,78 @@
+//! The gate before new work: closed while too much is in progress, whoever of the replicas did it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::domain::Domain;
+use crate::metrics;
+use crate::stop::Stop;
+use crate::store::Store;
+use crate::trouble::Trouble;
+
+/// How often the work in progress is counted.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Lets new work in, or not. Closing it ends consuming; it never holds deliveries back.
+#[derive(Debug, Clone)]
+pub struct Gate(watch::Receiver<bool>);
+
+/// Moves a gate.
+#[derive(Debug)]
+pub struct GateKeeper(watch::Sender<bool>);
+
+impl Gate {
+    /// A gate, open at first, and what moves it.
+    pub fn new() -> (Self, GateKeeper) {
+        let (sender, receiver) = watch::channel(true);
+        (Self(receiver), GateKeeper(sender))
+    }
+
+    /// A gate that is always open.
+    pub fn always_open() -> Self {
+        Self::new().0
+    }
+
+    /// Whether new work may come in.
+    pub fn is_open(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Returns once the gate is open.
+    pub async fn opened(&self) {
+        if self.0.clone().wait_for(|is_open| *is_open).await.is_err() && !self.is_open() {
+            // Nobody moves the gate any more: the session is ending.
+            std::future::pending().await
+        }
+    }
+}
+
+impl GateKeeper {
+    /// Counts the work in progress, again and again, and moves the gate: closed from `limit` on,
+    /// open again below four fifths of it.
+    pub async fn run<D: Domain, S: Store<D>>(
+        self,
+        store: Arc<S>,
+        clock: Arc<dyn Clock>,
+        limit: u32,
+        stop: Stop,
+    ) -> Result<(), Trouble> {
+        while !stop.is_requested() {
+            let in_progress = store.in_progress(limit).await?;
+            metrics::in_progress(in_progress);
+            let is_open = *self.0.borrow();
+            let opens = in_progress < if is_open { limit } else { limit / 5 * 4 };
+            if opens != is_open {
+                tracing::info!(in_progress, limit, "intake of new work: open = {opens}");
+                self.0.send_replace(opens);
+            }
+            tokio::select! {
+                () = clock.sleep(PERIOD) => {}
+                () = stop.requested() => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! What a worker knows about its own health, and the truth it tells: `/livez` and `/readyz`.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::metrics;
+
+/// Shared by everything that can be well or unwell.
+#[derive(Debug, Clone, Default)]
+pub struct Health(Arc<Mutex<Condition>>);
+
+#[derive(Debug, Default)]
+struct Condition {
+    expected: BTreeSet<String>,
+    open: BTreeSet<String>,
+    is_blocked: bool,
+    is_stopping: bool,
+    trouble: Option<String>,
+}
+
+/// What `/readyz` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Whether the worker can consume, commit and publish.
+    pub ready: bool,
+    /// Why not, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Health {
+    /// A session begins, in which these queues have to be consumed.
+    pub fn session_begins(&self, queues: impl IntoIterator<Item = String>) {
+        self.update(|condition| {
+            condition.expected = queues.into_iter().collect();
+            condition.open.clear();
+            condition.trouble = None;
+            condition.is_blocked = false;
+        });
+    }
+
+    /// A queue is being consumed.
+    pub fn lane_open(&self, queue: &str) {
+        self.update(|condition| {
+            condition.open.insert(queue.to_owned());
+        });
+    }
+
+    /// The broker blocks publishers, or not any more.
+    pub fn blocked(&self, is_blocked: bool) {
+        metrics::blocked(is_blocked);
+        self.update(|condition| condition.is_blocked = is_blocked);
+    }
+
+    /// The session ended in trouble.
+    pub fn trouble(&self, text: String) {
+        self.update(|condition| {
+            condition.open.clear();
+            condition.trouble = Some(text);
+        });
+    }
+
+    /// The worker is stopping.
+    pub fn stopping(&self) {
+        self.update(|condition| condition.is_stopping = true);
+    }
+
+    /// Whether the worker is ready, and why not.
+    pub fn readiness(&self) -> Readiness {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).readiness()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Condition)) {
+        let mut condition = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut condition);
+        metrics::ready(condition.readiness().ready);
+    }
+}
+
+impl Condition {
+    fn readiness(&self) -> Readiness {
+        let missing: Vec<_> =
+            self.expected.difference(&self.open).map(String::as_str).collect();
+        let reason = if self.is_stopping {
+            Some("stopping".to_owned())
+        } else if let Some(trouble) = &self.trouble {
+            Some(trouble.clone())
+        } else if self.expected.is_empty() {
+            Some("starting".to_owned())
+        } else if !missing.is_empty() {
+            Some(format!("not consuming yet: {}", missing.join(", ")))
+        } else if self.is_blocked {
+            Some("the broker blocks publishers: memory or disk alarm".to_owned())
+        } else {
+            None
+        };
+        Readiness { ready: reason.is_none(), reason }
+    }
+}

@@ -1,0 +1,194 @@
+//! A lane: the loop over one queue. While a batch is being published, the next is processed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use orderly_contracts::envelope::SENT_AT;
+use uuid::Uuid;
+
+use crate::batch::{Processed, Processor};
+use crate::broker::{Broker, BrokerError, Deliveries};
+use crate::clock::Micros;
+use crate::domain::Domain;
+use crate::gate::Gate;
+use crate::health::Health;
+use crate::message::Delivery;
+use crate::metrics;
+use crate::outlet::Outlet;
+use crate::reception::{Received, Reception};
+use crate::stop::Stop;
+use crate::store::Store;
+use crate::trouble::Trouble;
+
+/// After this long without a delivery, what is known to be out is noted.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// The bounds of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// The most messages in a batch.
+    pub messages: usize,
+    /// The most bytes of bodies in a batch; a larger single message is a batch of its own.
+    pub bytes: usize,
+    /// The most unsettled deliveries; at least two batches, so that the next is here in time.
+    pub prefetch: u16,
+}
+
+/// Up to when every answer sent has been processed here, in microseconds since 1970.
+#[derive(Debug, Clone, Default)]
+pub struct Watermark(Arc<AtomicI64>);
+
+impl Watermark {
+    fn raise(&self, deliveries: &[Received<impl Sized>]) {
+        let sent = deliveries.iter().filter_map(|r| r.delivery.properties.int_header(SENT_AT));
+        if let Some(newest) = sent.max() {
+            self.0.fetch_max(newest, Ordering::Relaxed);
+        }
+    }
+
+    /// The moment.
+    pub fn get(&self) -> Micros {
+        Micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// The loop over one queue.
+pub struct Lane<D: Domain, B, S> {
+    /// The broker.
+    pub broker: Arc<B>,
+    /// Reads deliveries.
+    pub reception: Reception<D::Input>,
+    /// Processes batches.
+    pub processor: Processor<D, S>,
+    /// The bounds of a batch.
+    pub limits: BatchLimits,
+    /// Lets new work in, or not.
+    pub gate: Gate,
+    /// How far the answers have been processed.
+    pub watermark: Watermark,
+    /// Tells whether this lane consumes.
+    pub health: Health,
+    /// Ends the loop.
+    pub stop: Stop,
+}
+
+/// What the intake came to.
+enum Next {
+    Batch(Processed),
+    Idle,
+    Drained,
+}
+
+impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
+    /// Runs until stopped or in trouble.
+    pub async fn run(self) -> Result<(), Trouble> {
+        while !self.stop.is_requested() {
+            self.consume().await?;
+            tokio::select! {
+                () = self.gate.opened() => {}
+                () = self.stop.requested() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Consumes until stopped, in trouble, or the gate closes.
+    async fn consume(&self) -> Result<(), Trouble> {
+        let queue = self.reception.queue;
+        let (deliveries, acks) = self.broker.consume(queue, self.limits.prefetch).await?;
+        let mut outlet = Outlet::new(self.broker.publisher().await?, acks);
+        let mut intake = Intake { deliveries, is_cancelled: false };
+        self.health.lane_open(queue);
+        let mut processed = None;
+        let mut sent = Vec::new();
+        loop {
+            let deliver = outlet.deliver(processed.take());
+            let (out, next) = tokio::join!(deliver, self.next(&mut intake, &mut sent));
+            sent.extend(out?);
+            match next? {
+                Next::Batch(batch) => processed = Some(batch),
+                Next::Idle => {}
+                Next::Drained => break,
+            }
+        }
+        outlet.close().await?;
+        self.note_sent(&mut sent).await
+    }
+
+    /// Waits for deliveries and processes a batch of them.
+    async fn next(
+        &self,
+        intake: &mut Intake<B::Deliveries>,
+        sent: &mut Vec<Uuid>,
+    ) -> Result<Next, Trouble> {
+        if self.stop.is_requested() || !self.gate.is_open() {
+            intake.cancel().await?;
+        }
+        let first = tokio::select! {
+            biased;
+            delivery = intake.deliveries.next() => delivery?,
+            () = self.stop.requested(), if !intake.is_cancelled => return Ok(Next::Idle),
+            () = self.processor.clock.sleep(IDLE) => {
+                self.note_sent(sent).await?;
+                return Ok(Next::Idle);
+            }
+        };
+        let Some(first) = first else {
+            if intake.is_cancelled {
+                return Ok(Next::Drained);
+            }
+            let text = format!("the broker ended the consumer of {}", self.reception.queue);
+            return Err(BrokerError(text).into());
+        };
+        let received = self.gather(first, intake)?;
+        let started = std::time::Instant::now();
+        let size = received.len();
+        self.watermark.raise(&received);
+        let processed = self.processor.process(received, sent).await?;
+        metrics::batch(self.reception.queue, size, started.elapsed());
+        Ok(Next::Batch(processed))
+    }
+
+    /// Takes what is here already; it never waits, so that low load has no added latency, and
+    /// under load the next batch has gathered while this one was processed.
+    fn gather(
+        &self,
+        first: Delivery,
+        intake: &mut Intake<B::Deliveries>,
+    ) -> Result<Vec<Received<D::Input>>, BrokerError> {
+        let at = self.processor.clock.now();
+        let mut bytes = first.body.len();
+        let mut received = vec![self.reception.receive(first, at)];
+        while received.len() < self.limits.messages && bytes < self.limits.bytes {
+            let Some(delivery) = intake.deliveries.buffered()? else { break };
+            bytes += delivery.body.len();
+            received.push(self.reception.receive(delivery, at));
+        }
+        Ok(received)
+    }
+
+    async fn note_sent(&self, sent: &mut Vec<Uuid>) -> Result<(), Trouble> {
+        if !sent.is_empty() {
+            self.processor.store.mark_sent(sent).await?;
+            sent.clear();
+        }
+        Ok(())
+    }
+}
+
+/// The deliveries of one channel, and whether we asked for no more.
+struct Intake<T> {
+    deliveries: T,
+    is_cancelled: bool,
+}
+
+impl<T: Deliveries> Intake<T> {
+    async fn cancel(&mut self) -> Result<(), BrokerError> {
+        if !self.is_cancelled {
+            self.deliveries.cancel().await?;
+            self.is_cancelled = true;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,29 @@
+//! Everything about a worker that is not about orders, stock or money.
+
+pub mod amqp;
+pub mod batch;
+pub mod breaker;
+pub mod broker;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod drain;
+pub mod effect;
+pub mod fold;
+pub mod gate;
+pub mod health;
+pub mod lane;
+pub mod letter;
+pub mod message;
+pub mod metrics;
+pub mod outlet;
+pub mod postgres;
+pub mod reception;
+pub mod retry;
+pub mod settlement;
+pub mod stop;
+pub mod store;
+pub mod timers;
+pub mod topology;
+pub mod trouble;
+pub mod upkeep;

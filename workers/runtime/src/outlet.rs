@@ -1,0 +1,73 @@
+//! The way out of a batch: publish everything, wait for every confirm, then acknowledge.
+
+use uuid::Uuid;
+
+use crate::batch::Processed;
+use crate::broker::{Acks, BrokerError, Confirmation, Publisher};
+use crate::message::Outgoing;
+use crate::metrics;
+use crate::settlement::Settlement;
+
+/// The most messages that wait for their confirms at once; beyond it, only latency grows.
+const WINDOW: usize = 1_000;
+
+/// Publishes and acknowledges for one channel of deliveries.
+pub struct Outlet<P, A> {
+    publisher: P,
+    acks: A,
+    settlement: Settlement,
+}
+
+impl<P: Publisher, A: Acks> Outlet<P, A> {
+    /// An outlet for the deliveries that `acks` settles.
+    pub fn new(publisher: P, acks: A) -> Self {
+        Self { publisher, acks, settlement: Settlement::default() }
+    }
+
+    /// Publishes what was processed and acknowledges its deliveries; the batches that are out.
+    pub async fn deliver(&mut self, processed: Option<Processed>) -> Result<Vec<Uuid>, BrokerError> {
+        let Some(Processed { outgoing, tags, batches }) = processed else {
+            return Ok(vec![]);
+        };
+        publish_all(&mut self.publisher, &outgoing).await?;
+        for tag in tags {
+            self.settlement.settle(tag);
+        }
+        if let Some(tag) = self.settlement.take_ackable() {
+            self.acks.ack_up_to(tag).await?;
+        }
+        Ok(batches)
+    }
+
+    /// Closes the channel, which proves that every ack has arrived.
+    pub async fn close(self) -> Result<(), BrokerError> {
+        self.acks.close().await
+    }
+}
+
+/// Publishes all messages; an error unless the broker has confirmed every one of them.
+pub async fn publish_all<P: Publisher>(
+    publisher: &mut P,
+    outgoing: &[Outgoing],
+) -> Result<(), BrokerError> {
+    for window in outgoing.chunks(WINDOW) {
+        let started = std::time::Instant::now();
+        let confirmations = publisher.publish(window).await?;
+        metrics::published(window.len(), started.elapsed());
+        for (message, confirmation) in window.iter().zip(&confirmations) {
+            let problem = match confirmation {
+                Confirmation::Confirmed => continue,
+                Confirmation::Returned => "no queue is bound for it; run `orderly setup`",
+                Confirmation::Refused => "the broker refused it; a queue may be full",
+            };
+            return Err(BrokerError(format!(
+                "publishing {} to {} failed: {problem}",
+                message.routing_key, message.exchange
+            )));
+        }
+        if confirmations.len() != window.len() {
+            return Err(BrokerError("fewer confirms than publishes".to_owned()));
+        }
+    }
+    Ok(())
+}

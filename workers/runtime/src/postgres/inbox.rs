@@ -1,0 +1,144 @@
+//! The inbox: which messages have had their effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::Cause;
+use crate::postgres::outbox;
+use crate::postgres::session::Session;
+use crate::store::{Claim, Standing, StoreError};
+
+const CLAIM: &str = "
+    INSERT INTO inbox (source, message_id, kind, body_hash, batch)
+    SELECT source, message_id, kind, body_hash, $5
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
+         AS claim (source, message_id, kind, body_hash)
+    ON CONFLICT DO NOTHING
+    RETURNING source, message_id";
+
+const LOOK_UP: &str = "
+    SELECT inbox.source, inbox.message_id, inbox.body_hash, inbox.batch,
+           COALESCE(batches.sent, true) AS sent
+    FROM unnest($1::text[], $2::text[]) AS claim (source, message_id)
+    JOIN inbox USING (source, message_id)
+    LEFT JOIN batches ON batches.id = inbox.batch";
+
+const DISCLAIM: &str = "
+    DELETE FROM inbox
+    USING unnest($1::text[], $2::text[]) AS claim (source, message_id)
+    WHERE inbox.source = claim.source AND inbox.message_id = claim.message_id";
+
+const PURGE: &str = "
+    DELETE FROM inbox
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM inbox WHERE at < now() - $1::bigint * interval '1 microsecond' LIMIT $2))";
+
+const NOTE_SUSPECT: &str = "
+    INSERT INTO suspects (source, message_id, deaths) VALUES ($1, $2, 1)
+    ON CONFLICT (source, message_id) DO UPDATE SET deaths = suspects.deaths + 1
+    RETURNING deaths";
+
+const CLEAR_SUSPECT: &str = "DELETE FROM suspects WHERE source = $1 AND message_id = $2";
+
+/// Claims messages in the given order; the standing of each.
+pub(super) async fn claim(
+    session: Session<'_>,
+    batch: Uuid,
+    claims: &[Claim],
+) -> Result<Vec<Standing>, StoreError> {
+    let (sources, ids) = columns(claims.iter().map(|claim| &claim.cause));
+    let kinds: Vec<&str> = claims.iter().map(|claim| claim.kind).collect();
+    let hashes: Vec<&[u8]> = claims.iter().map(|claim| claim.body_hash.as_slice()).collect();
+    let rows = session.query(CLAIM, &[&sources, &ids, &kinds, &hashes, &batch]).await?;
+    if rows.len() == claims.len() {
+        return Ok(vec![Standing::Fresh; claims.len()]);
+    }
+    let fresh: BTreeSet<(String, String)> =
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let is_fresh = |claim: &Claim| {
+        fresh.contains(&(claim.cause.source.to_owned(), claim.cause.id.clone()))
+    };
+    let repeated: Vec<&Claim> = claims.iter().filter(|claim| !is_fresh(claim)).collect();
+    let mut known = look_up(session, &repeated).await?;
+    claims
+        .iter()
+        .map(|claim| match is_fresh(claim) {
+            true => Ok(Standing::Fresh),
+            false => known.remove(&claim.cause).ok_or_else(|| {
+                StoreError::Conflict(format!("claim of {} vanished", claim.cause.id))
+            }),
+        })
+        .collect()
+}
+
+/// The standing of messages that were claimed before.
+async fn look_up(
+    session: Session<'_>,
+    repeated: &[&Claim],
+) -> Result<BTreeMap<Cause, Standing>, StoreError> {
+    let (sources, ids) = columns(repeated.iter().map(|claim| &claim.cause));
+    let rows = session.query(LOOK_UP, &[&sources, &ids]).await?;
+    let mut known: BTreeMap<(String, String), (Vec<u8>, Uuid, bool)> = rows
+        .iter()
+        .map(|row| ((row.get(0), row.get(1)), (row.get(2), row.get(3), row.get(4))))
+        .collect();
+    let mut standings = BTreeMap::new();
+    let mut unsent = Vec::new();
+    for claim in repeated {
+        let name = (claim.cause.source.to_owned(), claim.cause.id.clone());
+        let Some((hash, batch, is_sent)) = known.remove(&name) else { continue };
+        let standing = if hash != claim.body_hash {
+            Standing::Conflict
+        } else {
+            if !is_sent {
+                unsent.push((batch, claim.cause.clone()));
+            }
+            Standing::Done { unsent: vec![] }
+        };
+        standings.insert(claim.cause.clone(), standing);
+    }
+    for (cause, outgoing) in outbox::of_causes(session, &unsent).await? {
+        if let Some(Standing::Done { unsent }) = standings.get_mut(&cause) {
+            unsent.push(outgoing);
+        }
+    }
+    Ok(standings)
+}
+
+/// Gives claims back.
+pub(super) async fn disclaim(session: Session<'_>, causes: &[Cause]) -> Result<(), StoreError> {
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let (sources, ids) = columns(causes);
+    session.execute_on(causes.len(), DISCLAIM, &[&sources, &ids]).await
+}
+
+/// Forgets rows older than `retention`.
+pub(super) async fn purge(
+    session: Session<'_>,
+    retention: Duration,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let micros = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
+    outbox::purge(session, micros, limit).await?;
+    session.execute(PURGE, &[&micros, &limit]).await
+}
+
+/// Counts a suspect.
+pub(super) async fn note_suspect(session: Session<'_>, cause: &Cause) -> Result<u32, StoreError> {
+    let rows = session.query(NOTE_SUSPECT, &[&cause.source, &cause.id]).await?;
+    let deaths: i32 = rows.first().map_or(1, |row| row.get(0));
+    Ok(u32::try_from(deaths).unwrap_or(u32::MAX))
+}
+
+/// Forgets a suspect.
+pub(super) async fn clear_suspect(session: Session<'_>, cause: &Cause) -> Result<(), StoreError> {
+    session.execute(CLEAR_SUSPECT, &[&cause.source, &cause.id]).await.map(|_| ())
+}
+
+fn columns<'a>(causes: impl IntoIterator<Item = &'a Cause>) -> (Vec<&'a str>, Vec<&'a str>) {
+    causes.into_iter().map(|cause| (cause.source, cause.id.as_str())).unzip()
+}

@@ -1,0 +1,12 @@
+//! The store on PostgreSQL, by way of tokio-postgres: the only folder that knows that library.
+
+pub mod connect;
+pub mod failure;
+mod inbox;
+mod letters;
+pub mod migrate;
+mod outbox;
+pub mod session;
+pub mod store;
+pub mod tables;
+mod timers;

@@ -1,0 +1,208 @@
+//! The store seam on PostgreSQL: the runtime's tables here, the worker's own by [`Tables`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, PoolError};
+use uuid::Uuid;
+
+use crate::domain::{Cause, Domain, Timer};
+use crate::letter::Letter;
+use crate::message::Outgoing;
+use crate::postgres::failure::classify;
+use crate::postgres::session::Session;
+use crate::postgres::tables::Tables;
+use crate::postgres::{inbox, letters, outbox, timers};
+use crate::store::{Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
+
+/// A worker's PostgreSQL database.
+pub struct PgStore<T> {
+    pool: Pool,
+    deadline: Duration,
+    tables: PhantomData<T>,
+}
+
+impl<T> PgStore<T> {
+    /// A store on `pool`, whose server ends every statement after `statement_timeout`.
+    pub fn new(pool: Pool, statement_timeout: Duration) -> Self {
+        Self { pool, deadline: statement_timeout + Duration::from_secs(2), tables: PhantomData }
+    }
+
+    async fn client(&self) -> Result<Connection, StoreError> {
+        let client = self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => classify(error),
+            other => StoreError::Unavailable(other.to_string()),
+        })?;
+        Ok(Connection { client: Some(client), deadline: self.deadline })
+    }
+
+    /// Runs `work` outside a transaction, on a connection that goes back to the pool if it is
+    /// still good.
+    async fn run<R>(
+        &self,
+        work: impl AsyncFnOnce(Session<'_>) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        let mut connection = self.client().await?;
+        let outcome = work(connection.session()).await;
+        if outcome.is_ok() {
+            connection.keep();
+        }
+        outcome
+    }
+}
+
+/// A connection that is closed when dropped, unless it was kept: after an error or a deadline its
+/// state is unknown, and the next user must not inherit it.
+struct Connection {
+    client: Option<Object>,
+    deadline: Duration,
+}
+
+impl Connection {
+    fn session(&self) -> Session<'_> {
+        let client = self.client.as_ref().expect("a connection is used before it is kept");
+        Session::new(client, self.deadline)
+    }
+
+    /// Gives the connection back to the pool.
+    fn keep(&mut self) {
+        self.client = None;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+/// A transaction on a connection of the pool.
+pub struct PgUnit<T> {
+    connection: Connection,
+    /// PostgreSQL answers COMMIT after an error with a polite ROLLBACK: it must never be sent.
+    has_failed: bool,
+    tables: PhantomData<T>,
+}
+
+impl<T> PgUnit<T> {
+    fn note<R>(&mut self, outcome: Result<R, StoreError>) -> Result<R, StoreError> {
+        self.has_failed |= outcome.is_err();
+        outcome
+    }
+}
+
+impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
+    async fn claim(&mut self, batch: Uuid, claims: &[Claim]) -> Result<Vec<Standing>, StoreError> {
+        let outcome = inbox::claim(self.connection.session(), batch, claims).await;
+        self.note(outcome)
+    }
+
+    async fn load(
+        &mut self,
+        keys: &BTreeSet<D::Key>,
+    ) -> Result<BTreeMap<D::Key, D::State>, StoreError> {
+        let outcome = T::load(self.connection.session(), keys).await;
+        self.note(outcome)
+    }
+
+    async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
+        let session = self.connection.session();
+        let save = async {
+            T::save(session, &work.changes, &work.entries).await?;
+            timers::save(session, work).await?;
+            outbox::store(session, work).await?;
+            inbox::disclaim(session, &work.disclaimed).await?;
+            outbox::mark_sent(session, &work.sent).await
+        };
+        let outcome = save.await;
+        self.note(outcome)
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        if self.has_failed {
+            return Err(StoreError::Conflict("a statement of the transaction failed".to_owned()));
+        }
+        match self.connection.session().command("COMMIT").await {
+            Ok(()) => {
+                self.connection.keep();
+                Ok(())
+            }
+            Err(StoreError::Unavailable(why)) => Err(StoreError::Unknown(why)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn rollback(mut self) {
+        if self.connection.session().command("ROLLBACK").await.is_ok() {
+            self.connection.keep();
+        }
+    }
+}
+
+impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
+    type Unit = PgUnit<T>;
+
+    async fn begin(&self) -> Result<PgUnit<T>, StoreError> {
+        let mut connection = self.client().await?;
+        if let Err(StoreError::Unavailable(_)) = connection.session().command("BEGIN").await {
+            // The pool may hand out a connection that died while it was idle; a second one that
+            // fails is the database's doing.
+            connection = self.client().await?;
+            connection.session().command("BEGIN").await?;
+        }
+        Ok(PgUnit { connection, has_failed: false, tables: PhantomData })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.run(async |session| session.command("SELECT 1").await).await
+    }
+
+    async fn due_timers(&self, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
+        self.run(async |session| timers::due(session, limit as i64).await).await
+    }
+
+    async fn postpone(&self, late: &[Timer], by: Duration) -> Result<(), StoreError> {
+        self.run(async |session| timers::postpone(session, late, by).await).await
+    }
+
+    async fn mark_sent(&self, batches: &[Uuid]) -> Result<(), StoreError> {
+        self.run(async |session| outbox::mark_sent(session, batches).await).await
+    }
+
+    async fn unsent(
+        &self,
+        age: Duration,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, Vec<Outgoing>)>, StoreError> {
+        self.run(async |session| outbox::lease_unsent(session, age, limit as i64).await).await
+    }
+
+    async fn note_suspect(&self, cause: &Cause) -> Result<u32, StoreError> {
+        self.run(async |session| inbox::note_suspect(session, cause).await).await
+    }
+
+    async fn clear_suspect(&self, cause: &Cause) -> Result<(), StoreError> {
+        self.run(async |session| inbox::clear_suspect(session, cause).await).await
+    }
+
+    async fn file_letters(&self, filed: &[Letter]) -> Result<(), StoreError> {
+        self.run(async |session| {
+            for letter in filed {
+                letters::file(session, letter).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn purge(&self, retention: Duration, limit: usize) -> Result<u64, StoreError> {
+        self.run(async |session| inbox::purge(session, retention, limit as i64).await).await
+    }
+
+    async fn in_progress(&self, limit: u32) -> Result<u32, StoreError> {
+        self.run(async |session| T::in_progress(session, limit).await).await
+    }
+}

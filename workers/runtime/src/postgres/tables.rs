@@ -1,0 +1,35 @@
+//! What a worker adds to the runtime's PostgreSQL store: how its own states are loaded and saved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+use crate::domain::Domain;
+use crate::postgres::session::Session;
+use crate::store::{Changes, StoreError};
+
+/// A worker's tables: one statement a table each way.
+pub trait Tables<D: Domain>: Send + Sync + 'static {
+    /// Loads and locks (`FOR UPDATE`) the states under `keys`, in the order of keys, and the
+    /// states they lead to.
+    fn load(
+        session: Session<'_>,
+        keys: &BTreeSet<D::Key>,
+    ) -> impl Future<Output = Result<BTreeMap<D::Key, D::State>, StoreError>> + Send;
+
+    /// Saves changed states and appends entries, in the order of keys. Creating a state that
+    /// exists already is a [`StoreError::Conflict`], never an overwrite.
+    fn save(
+        session: Session<'_>,
+        changes: &Changes<D>,
+        entries: &[D::Entry],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How much work is in progress and moving, counted up to `limit`.
+    fn in_progress(
+        session: Session<'_>,
+        limit: u32,
+    ) -> impl Future<Output = Result<u32, StoreError>> + Send {
+        let _ = (session, limit);
+        async { Ok(0) }
+    }
+}

@@ -1,0 +1,101 @@
+//! Timers as rows, by the database's clock.
+
+use crate::clock::Micros;
+use crate::domain::{Domain, Timer, TimerChange};
+use crate::postgres::session::Session;
+use crate::store::{DueTimer, StoreError, Work};
+use std::time::Duration;
+
+const SPEND: &str = "
+    DELETE FROM timers
+    USING unnest($1::text[], $2::text[], $3::int[]) AS spent (owner, step, round)
+    WHERE timers.owner = spent.owner AND timers.step = spent.step AND timers.round = spent.round";
+
+const SET: &str = "
+    INSERT INTO timers (owner, step, round, due_at)
+    SELECT owner, step, round, now() + micros * interval '1 microsecond'
+    FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[])
+         AS timer (owner, step, round, micros)
+    ON CONFLICT (owner) DO UPDATE
+    SET step = excluded.step, round = excluded.round, due_at = excluded.due_at";
+
+const CLEAR: &str = "DELETE FROM timers WHERE owner = ANY ($1)";
+
+const DUE: &str = "
+    SELECT owner, step, round, (extract(epoch FROM due_at) * 1000000)::bigint
+    FROM timers WHERE due_at <= now() ORDER BY due_at LIMIT $1";
+
+const POSTPONE: &str = "
+    UPDATE timers SET due_at = now() + $4::bigint * interval '1 microsecond'
+    FROM unnest($1::text[], $2::text[], $3::int[]) AS late (owner, step, round)
+    WHERE timers.owner = late.owner AND timers.step = late.step AND timers.round = late.round";
+
+/// Spends, clears and sets timers, each in the order of owners.
+pub(super) async fn save<D: Domain>(
+    session: Session<'_>,
+    work: &Work<D>,
+) -> Result<(), StoreError> {
+    if !work.spent.is_empty() {
+        let (owners, steps, rounds) = columns(&work.spent);
+        session.execute(SPEND, &[&owners, &steps, &rounds]).await?;
+    }
+    let mut cleared = Vec::new();
+    let mut set = Vec::new();
+    let mut micros = Vec::new();
+    for change in work.timers.values() {
+        match change {
+            TimerChange::Clear { owner } => cleared.push(owner.as_str()),
+            TimerChange::Set { timer, after } => {
+                set.push(timer);
+                micros.push(i64::try_from(after.as_micros()).unwrap_or(i64::MAX));
+            }
+        }
+    }
+    if !cleared.is_empty() {
+        session.execute(CLEAR, &[&cleared]).await?;
+    }
+    if !set.is_empty() {
+        let (owners, steps, rounds) = columns(set.iter().copied());
+        session.execute_on(micros.len(), SET, &[&owners, &steps, &rounds, &micros]).await?;
+    }
+    Ok(())
+}
+
+/// Due timers, the longest due first.
+pub(super) async fn due(session: Session<'_>, limit: i64) -> Result<Vec<DueTimer>, StoreError> {
+    let rows = session.query(DUE, &[&limit]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| DueTimer {
+            timer: Timer {
+                owner: row.get(0),
+                step: row.get(1),
+                round: u32::try_from(row.get::<_, i32>(2)).unwrap_or_default(),
+            },
+            due_at: Micros(row.get(3)),
+        })
+        .collect())
+}
+
+/// Puts timers off.
+pub(super) async fn postpone(
+    session: Session<'_>,
+    timers: &[Timer],
+    by: Duration,
+) -> Result<(), StoreError> {
+    let (owners, steps, rounds) = columns(timers);
+    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    session.execute(POSTPONE, &[&owners, &steps, &rounds, &micros]).await.map(|_| ())
+}
+
+fn columns<'a>(
+    timers: impl IntoIterator<Item = &'a Timer>,
+) -> (Vec<&'a str>, Vec<&'a str>, Vec<i32>) {
+    let mut columns = (Vec::new(), Vec::new(), Vec::new());
+    for timer in timers {
+        columns.0.push(timer.owner.as_str());
+        columns.1.push(timer.step.as_str());
+        columns.2.push(i32::try_from(timer.round).unwrap_or(i32::MAX));
+    }
+    columns
+}

@@ -1,0 +1,181 @@
+//! The database, as a seam: one unit of work a batch, and the worker's own bookkeeping.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock::Micros;
+use crate::domain::{Cause, Domain, Timer, TimerChange};
+use crate::letter::Letter;
+use crate::message::Outgoing;
+
+/// A failure of the store, by what it means for the batch in hand.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Another transaction was in the way; the same batch may succeed at once.
+    #[error("in conflict with another transaction: {0}")]
+    Conflict(String),
+    /// Some row of the batch is at fault.
+    #[error("refused by the database: {0}")]
+    Data(String),
+    /// The database is away, or too busy; no message is at fault.
+    #[error("database unavailable: {0}")]
+    Unavailable(String),
+    /// The connection broke during the commit: it may have happened or not.
+    #[error("outcome of the commit unknown: {0}")]
+    Unknown(String),
+    /// The schema, the rights or the settings are wrong; somebody must act.
+    #[error("database misconfigured: {0}")]
+    Misconfigured(String),
+}
+
+/// A claim to process a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Which message.
+    pub cause: Cause,
+    /// Its type.
+    pub kind: &'static str,
+    /// The SHA-256 of its body.
+    pub body_hash: [u8; 32],
+}
+
+/// What the inbox knows of a claimed message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// It is new, and now it is ours.
+    Fresh,
+    /// It was processed before. What it decided is here as long as it is not known to be out.
+    Done {
+        /// The messages that may not have been published.
+        unsent: Vec<Outgoing>,
+    },
+    /// The same id was processed with another body.
+    Conflict,
+}
+
+/// Everything a batch leaves behind, saved at once.
+#[derive(Debug)]
+pub struct Work<D: Domain> {
+    /// Names the batch; its outputs are marked as sent by this name.
+    pub batch: Uuid,
+    /// Changed states, each key once.
+    pub changes: Changes<D>,
+    /// Records to append, in order.
+    pub entries: Vec<D::Entry>,
+    /// Changes of timers, one an owner.
+    pub timers: BTreeMap<String, TimerChange>,
+    /// Timers that fell due in this batch.
+    pub spent: Vec<Timer>,
+    /// What each message decided to publish.
+    pub outputs: Vec<(Cause, Vec<Outgoing>)>,
+    /// Claims to give back, for messages that go to the retry ladder or the dead letters.
+    pub disclaimed: Vec<Cause>,
+    /// Earlier batches whose outputs are known to be out.
+    pub sent: Vec<Uuid>,
+}
+
+/// Changed states, each key once, in the order of keys.
+///
+/// The two are kept apart because a state that did not exist could not be locked: creating it must
+/// fail if somebody else was faster, and never overwrite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes<D: Domain> {
+    /// States under keys that had none.
+    pub created: Vec<(D::Key, D::State)>,
+    /// States under keys that had one, which this transaction holds locked.
+    pub updated: Vec<(D::Key, D::State)>,
+}
+
+/// A timer that is due, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueTimer {
+    /// The timer.
+    pub timer: Timer,
+    /// When it fell due, by the database's clock.
+    pub due_at: Micros,
+}
+
+/// A worker's database.
+pub trait Store<D: Domain>: Send + Sync + 'static {
+    /// A transaction.
+    type Unit: Unit<D>;
+
+    /// Begins a transaction.
+    fn begin(&self) -> impl Future<Output = Result<Self::Unit, StoreError>> + Send;
+
+    /// Whether the database answers.
+    fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Up to `limit` due timers, the longest due first.
+    fn due_timers(
+        &self,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<DueTimer>, StoreError>> + Send;
+
+    /// Puts off timers that are frozen, without counting a round.
+    fn postpone(
+        &self,
+        timers: &[Timer],
+        by: Duration,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Notes that the outputs of these batches are out.
+    fn mark_sent(&self, batches: &[Uuid]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Leases up to `limit` batches older than `age` whose outputs are not known to be out.
+    fn unsent(
+        &self,
+        age: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(Uuid, Vec<Outgoing>)>, StoreError>> + Send;
+
+    /// Notes that a suspect message is about to be run alone; how often that was noted by now.
+    fn note_suspect(&self, cause: &Cause) -> impl Future<Output = Result<u32, StoreError>> + Send;
+
+    /// Forgets a suspect that survived.
+    fn clear_suspect(&self, cause: &Cause) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Files dead letters; one that is there already is counted again.
+    fn file_letters(
+        &self,
+        letters: &[Letter],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Forgets inbox rows, with their outputs, older than `retention`; how many.
+    fn purge(
+        &self,
+        retention: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// How much work is in progress and moving, up to `limit`: what the intake of new work heeds.
+    fn in_progress(&self, limit: u32) -> impl Future<Output = Result<u32, StoreError>> + Send;
+}
+
+/// One transaction over one batch. After an error, or when dropped, nothing of it remains.
+pub trait Unit<D: Domain>: Send + 'static {
+    /// Claims messages, in the given order; the standing of each. No two causes may be the same.
+    fn claim(
+        &mut self,
+        batch: Uuid,
+        claims: &[Claim],
+    ) -> impl Future<Output = Result<Vec<Standing>, StoreError>> + Send;
+
+    /// Loads and locks the states under `keys`, in their order, and those they lead to.
+    fn load(
+        &mut self,
+        keys: &BTreeSet<D::Key>,
+    ) -> impl Future<Output = Result<BTreeMap<D::Key, D::State>, StoreError>> + Send;
+
+    /// Saves what the batch leaves behind.
+    fn save(&mut self, work: &Work<D>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Commits.
+    fn commit(self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Gives up, politely: the connection can be used again.
+    fn rollback(self) -> impl Future<Output = ()> + Send;
+}

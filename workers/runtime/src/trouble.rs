@@ -1,0 +1,15 @@
+//! Trouble with infrastructure: what ends a session, and is never a message's fault.
+
+use crate::broker::BrokerError;
+use crate::store::StoreError;
+
+/// Why a session can't go on. Everything unsettled goes back to its queue, once.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Trouble {
+    /// The broker, or the way to it.
+    #[error("broker: {0}")]
+    Broker(#[from] BrokerError),
+    /// The database, or the way to it.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,63 @@
+//! Upkeep: publishes what a crash left behind, and forgets what is old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::broker::Broker;
+use crate::clock::Clock;
+use crate::domain::Domain;
+use crate::metrics;
+use crate::outlet::publish_all;
+use crate::stop::Stop;
+use crate::store::Store;
+use crate::trouble::Trouble;
+
+/// How many batches are swept at once.
+const SWEEP_BATCHES: usize = 20;
+/// How many inbox rows are forgotten at once.
+const PURGE_ROWS: usize = 5_000;
+
+/// The loop of upkeep.
+pub struct Upkeep<B, S> {
+    /// The broker.
+    pub broker: Arc<B>,
+    /// The worker's database.
+    pub store: Arc<S>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// How long outputs may be on their way before they are swept.
+    pub sweep_after: Duration,
+    /// How long inbox rows are kept.
+    pub retention: Duration,
+    /// Ends the loop.
+    pub stop: Stop,
+}
+
+impl<B: Broker, S> Upkeep<B, S> {
+    /// Runs until stopped or in trouble.
+    pub async fn run<D: Domain>(self) -> Result<(), Trouble>
+    where
+        S: Store<D>,
+    {
+        let mut publisher = self.broker.publisher().await?;
+        let period = (self.sweep_after / 3).max(Duration::from_millis(100));
+        while !self.stop.is_requested() {
+            let unsent = self.store.unsent(self.sweep_after, SWEEP_BATCHES).await?;
+            for (batch, outgoing) in &unsent {
+                publish_all(&mut publisher, outgoing).await?;
+                self.store.mark_sent(&[*batch]).await?;
+                metrics::swept(outgoing.len());
+                tracing::warn!(%batch, messages = outgoing.len(), "published what had been left");
+            }
+            let purged = self.store.purge(self.retention, PURGE_ROWS).await?;
+            let is_more = unsent.len() == SWEEP_BATCHES || purged >= PURGE_ROWS as u64;
+            if !is_more {
+                tokio::select! {
+                    () = self.clock.sleep(period) => {}
+                    () = self.stop.requested() => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}

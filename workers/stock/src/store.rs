@@ -1,0 +1,377 @@
+//! The SQL of the stock worker: one statement a table each way.
+//!
+//! Locks are taken in the order of keys: reservations, then articles. Adjustments never change once
+//! they are made, so they are read without a lock; making one twice at once fails on its key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use orderly_contracts::number::Delta;
+use orderly_contracts::stock::AdjustRefusal;
+use orderly_contracts::text::{AdjustmentId, Note, OrderId, Sku};
+use orderly_runtime::postgres::session::{Parameters, Session};
+use orderly_runtime::postgres::tables::Tables;
+use orderly_runtime::store::{Changes, StoreError};
+use serde::de::DeserializeOwned;
+use tokio_postgres::Row;
+
+use crate::domain::Stock;
+use crate::state::{Adjustment, Item, Key, Outcome, Posting, Reservation, State, Status};
+
+const LOAD_RESERVATIONS: &str = "\
+SELECT order_id, status, lines::text, shortages::text
+FROM reservations WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE";
+
+const LOAD_ITEMS: &str = "\
+SELECT sku, on_hand, reserved FROM items WHERE sku = ANY($1) ORDER BY sku FOR UPDATE";
+
+const LOAD_ADJUSTMENTS: &str = "\
+SELECT adjustment_id, sku, delta, note, refusal, on_hand, reserved
+FROM adjustments WHERE adjustment_id = ANY($1)";
+
+const CREATE_RESERVATIONS: &str = "\
+INSERT INTO reservations (order_id, status, lines, shortages)
+SELECT order_id, status, lines::jsonb, shortages::jsonb
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+    AS new (order_id, status, lines, shortages)
+ON CONFLICT DO NOTHING";
+
+const UPDATE_RESERVATIONS: &str = "\
+UPDATE reservations AS old SET status = new.status, lines = new.lines::jsonb,
+    shortages = new.shortages::jsonb, updated_at = now()
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+    AS new (order_id, status, lines, shortages)
+WHERE old.order_id = new.order_id";
+
+const CREATE_ITEMS: &str = "\
+INSERT INTO items (sku, on_hand, reserved)
+SELECT sku, on_hand, reserved FROM unnest($1::text[], $2::int8[], $3::int8[])
+    AS new (sku, on_hand, reserved)
+ON CONFLICT DO NOTHING";
+
+const UPDATE_ITEMS: &str = "\
+UPDATE items AS old SET on_hand = new.on_hand, reserved = new.reserved
+FROM unnest($1::text[], $2::int8[], $3::int8[]) AS new (sku, on_hand, reserved)
+WHERE old.sku = new.sku";
+
+const CREATE_ADJUSTMENTS: &str = "\
+INSERT INTO adjustments (adjustment_id, sku, delta, note, refusal, on_hand, reserved)
+SELECT adjustment_id, sku, delta, note, refusal, on_hand, reserved
+FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::int8[], $7::int8[])
+    AS new (adjustment_id, sku, delta, note, refusal, on_hand, reserved)
+ON CONFLICT DO NOTHING";
+
+const APPEND_POSTINGS: &str = "\
+INSERT INTO stock_ledger (sku, order_id, adjustment_id, operation, pieces, at)
+SELECT sku, order_id, adjustment_id, operation, pieces,
+    'epoch'::timestamptz + at * interval '1 microsecond'
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::int8[])
+    WITH ORDINALITY AS new (sku, order_id, adjustment_id, operation, pieces, at, ordinal)
+ORDER BY ordinal";
+
+/// The stock worker's tables.
+#[derive(Debug, Clone, Copy)]
+pub struct StockTables;
+
+impl Tables<Stock> for StockTables {
+    async fn load(
+        session: Session<'_>,
+        keys: &BTreeSet<Key>,
+    ) -> Result<BTreeMap<Key, State>, StoreError> {
+        let Named {
+            orders,
+            skus,
+            adjustments,
+        } = Named::of(keys);
+        let mut found = BTreeMap::new();
+        if !orders.is_empty() {
+            let rows = session.query(LOAD_RESERVATIONS, &[&orders]).await?;
+            found = rows.iter().map(reservation).collect::<Result<_, _>>()?;
+        }
+        let led_to: BTreeSet<Key> = found.values().flat_map(State::leads_to).collect();
+        let skus: BTreeSet<&str> = skus.into_iter().chain(Named::of(&led_to).skus).collect();
+        if !skus.is_empty() {
+            let skus = Vec::from_iter(skus);
+            for row in session.query(LOAD_ITEMS, &[&skus]).await? {
+                found.extend([item(&row)?]);
+            }
+        }
+        if !adjustments.is_empty() {
+            for row in session.query(LOAD_ADJUSTMENTS, &[&adjustments]).await? {
+                found.extend([adjustment(&row)?]);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn save(
+        session: Session<'_>,
+        changes: &Changes<Stock>,
+        entries: &[Posting],
+    ) -> Result<(), StoreError> {
+        let (created, updated) = (Columns::of(&changes.created), Columns::of(&changes.updated));
+        created
+            .reservations
+            .write(session, CREATE_RESERVATIONS)
+            .await?;
+        updated
+            .reservations
+            .write(session, UPDATE_RESERVATIONS)
+            .await?;
+        created.items.write(session, CREATE_ITEMS).await?;
+        updated.items.write(session, UPDATE_ITEMS).await?;
+        created.adjustments.write(session).await?;
+        append(session, entries).await
+    }
+}
+
+/// Keys by the table they are of, each in order.
+#[derive(Default)]
+struct Named<'a> {
+    orders: Vec<&'a str>,
+    skus: Vec<&'a str>,
+    adjustments: Vec<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn of(keys: &'a BTreeSet<Key>) -> Self {
+        let mut named = Self::default();
+        for key in keys {
+            match key {
+                Key::Reservation(order) => named.orders.push(order.as_str()),
+                Key::Item(sku) => named.skus.push(sku.as_str()),
+                Key::Adjustment(id) => named.adjustments.push(id.as_str()),
+            }
+        }
+        named
+    }
+}
+
+fn reservation(row: &Row) -> Result<(Key, State), StoreError> {
+    let shortages = json(row.get(3))?;
+    let status = match row.get(1) {
+        "reserved" => Status::Reserved,
+        "rejected" => Status::Rejected(shortages),
+        "released" => Status::Released,
+        "expired" => Status::Expired,
+        "committed" => Status::Committed,
+        "short" => Status::Short(shortages),
+        other => return Err(StoreError::Data(format!("reservations.status: {other}"))),
+    };
+    let order = OrderId::new(row.get::<_, &str>(0)).map_err(data)?;
+    let reservation = Reservation {
+        status,
+        goods: json(row.get(2))?,
+    };
+    Ok((Key::Reservation(order), State::Reservation(reservation)))
+}
+
+fn item(row: &Row) -> Result<(Key, State), StoreError> {
+    let sku = Sku::new(row.get::<_, &str>(0)).map_err(data)?;
+    let item = Item {
+        on_hand: row.get(1),
+        reserved: row.get(2),
+    };
+    Ok((Key::Item(sku), State::Item(item)))
+}
+
+fn adjustment(row: &Row) -> Result<(Key, State), StoreError> {
+    let id = AdjustmentId::new(row.get::<_, &str>(0)).map_err(data)?;
+    let refusal: Option<&str> = row.get(4);
+    let outcome = match refusal {
+        None => Outcome::Adjusted(Item {
+            on_hand: row.get(5),
+            reserved: row.get(6),
+        }),
+        Some(word) => Outcome::Refused(refusal_of(word)?),
+    };
+    let note: Option<&str> = row.get(3);
+    let adjustment = Adjustment {
+        sku: Sku::new(row.get::<_, &str>(1)).map_err(data)?,
+        delta: Delta::new(row.get(2)).map_err(data)?,
+        note: note.map(Note::new).transpose().map_err(data)?,
+        outcome,
+    };
+    Ok((Key::Adjustment(id), State::Adjustment(adjustment)))
+}
+
+/// The word of a refusal that is put on record; a conflict never is, as it changes nothing.
+fn word_of(refusal: AdjustRefusal) -> &'static str {
+    match refusal {
+        AdjustRefusal::BelowReserved => "below_reserved",
+        AdjustRefusal::AboveLimit => "above_limit",
+        AdjustRefusal::Conflict => "conflict",
+    }
+}
+
+fn refusal_of(word: &str) -> Result<AdjustRefusal, StoreError> {
+    [AdjustRefusal::BelowReserved, AdjustRefusal::AboveLimit]
+        .into_iter()
+        .find(|refusal| word_of(*refusal) == word)
+        .ok_or_else(|| StoreError::Data(format!("adjustments.refusal: {word}")))
+}
+
+fn json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(data)
+}
+
+/// A row that we can't read harms the messages that need it, and no others.
+fn data(error: impl Display) -> StoreError {
+    StoreError::Data(error.to_string())
+}
+
+/// States by the table they go to, a vector a column.
+#[derive(Default)]
+struct Columns<'a> {
+    reservations: Reservations<'a>,
+    items: Items<'a>,
+    adjustments: Adjustments<'a>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(states: &'a [(Key, State)]) -> Self {
+        let mut columns = Self::default();
+        for (key, state) in states {
+            match (key, state) {
+                (Key::Reservation(order), State::Reservation(reservation)) => {
+                    columns.reservations.push(order, reservation);
+                }
+                (Key::Item(sku), State::Item(item)) => columns.items.push(sku, *item),
+                (Key::Adjustment(id), State::Adjustment(adjustment)) => {
+                    columns.adjustments.push(id, adjustment);
+                }
+                (key, state) => unreachable!("{state:?} under {key:?}"),
+            }
+        }
+        columns
+    }
+}
+
+#[derive(Default)]
+struct Reservations<'a> {
+    order_id: Vec<&'a str>,
+    status: Vec<&'a str>,
+    lines: Vec<String>,
+    shortages: Vec<String>,
+}
+
+impl<'a> Reservations<'a> {
+    fn push(&mut self, order: &'a OrderId, Reservation { status, goods }: &'a Reservation) {
+        let text = "goods and shortages always serialise";
+        self.order_id.push(order.as_str());
+        self.status.push(status.word());
+        self.lines.push(serde_json::to_string(goods).expect(text));
+        self.shortages
+            .push(serde_json::to_string(status.shortages()).expect(text));
+    }
+
+    async fn write(&self, session: Session<'_>, sql: &'static str) -> Result<(), StoreError> {
+        let Self {
+            order_id,
+            status,
+            lines,
+            shortages,
+        } = self;
+        if order_id.is_empty() {
+            return Ok(());
+        }
+        session
+            .execute_on(order_id.len(), sql, &[order_id, status, lines, shortages])
+            .await
+    }
+}
+
+#[derive(Default)]
+struct Items<'a> {
+    sku: Vec<&'a str>,
+    on_hand: Vec<i64>,
+    reserved: Vec<i64>,
+}
+
+impl<'a> Items<'a> {
+    fn push(&mut self, sku: &'a Sku, item: Item) {
+        self.sku.push(sku.as_str());
+        self.on_hand.push(item.on_hand);
+        self.reserved.push(item.reserved);
+    }
+
+    async fn write(&self, session: Session<'_>, sql: &'static str) -> Result<(), StoreError> {
+        let Self {
+            sku,
+            on_hand,
+            reserved,
+        } = self;
+        if sku.is_empty() {
+            return Ok(());
+        }
+        session
+            .execute_on(sku.len(), sql, &[sku, on_hand, reserved])
+            .await
+    }
+}
+
+#[derive(Default)]
+struct Adjustments<'a> {
+    adjustment_id: Vec<&'a str>,
+    sku: Vec<&'a str>,
+    delta: Vec<i64>,
+    note: Vec<Option<&'a str>>,
+    refusal: Vec<Option<&'a str>>,
+    on_hand: Vec<Option<i64>>,
+    reserved: Vec<Option<i64>>,
+}
+
+impl<'a> Adjustments<'a> {
+    fn push(&mut self, id: &'a AdjustmentId, adjustment: &'a Adjustment) {
+        let (refusal, item) = match adjustment.outcome {
+            Outcome::Adjusted(item) => (None, Some(item)),
+            Outcome::Refused(refusal) => (Some(word_of(refusal)), None),
+        };
+        self.adjustment_id.push(id.as_str());
+        self.sku.push(adjustment.sku.as_str());
+        self.delta.push(adjustment.delta.get());
+        self.note.push(adjustment.note.as_ref().map(Note::as_str));
+        self.refusal.push(refusal);
+        self.on_hand.push(item.map(|item| item.on_hand));
+        self.reserved.push(item.map(|item| item.reserved));
+    }
+
+    async fn write(&self, session: Session<'_>) -> Result<(), StoreError> {
+        let Self {
+            adjustment_id,
+            sku,
+            delta,
+            note,
+            refusal,
+            on_hand,
+            reserved,
+        } = self;
+        if adjustment_id.is_empty() {
+            return Ok(());
+        }
+        let columns: Parameters<'_> =
+            &[adjustment_id, sku, delta, note, refusal, on_hand, reserved];
+        session
+            .execute_on(adjustment_id.len(), CREATE_ADJUSTMENTS, columns)
+            .await
+    }
+}
+
+async fn append(session: Session<'_>, entries: &[Posting]) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let sku: Vec<_> = entries.iter().map(|entry| entry.sku.as_str()).collect();
+    let order: Vec<_> = entries.iter().map(|entry| entry.origin.order()).collect();
+    let adjustment: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.origin.adjustment())
+        .collect();
+    let operation: Vec<_> = entries.iter().map(|entry| entry.operation.word()).collect();
+    let pieces: Vec<_> = entries.iter().map(|entry| entry.pieces).collect();
+    let at: Vec<_> = entries.iter().map(|entry| entry.at.0).collect();
+    let columns: Parameters<'_> = &[&sku, &order, &adjustment, &operation, &pieces, &at];
+    session
+        .execute_on(entries.len(), APPEND_POSTINGS, columns)
+        .await
+}
