@@ -7,6 +7,7 @@
 pub mod deadline;
 pub mod domain;
 pub mod saga;
+pub mod schema;
 pub mod store;
 
 #[cfg(test)]
@@ -14,13 +15,14 @@ mod tests;
 
 use orderly_contracts::order::{CancelOrder, PlaceOrder};
 use orderly_contracts::payment::{PaymentCharged, PaymentDeclined, PaymentRefunded};
-use orderly_contracts::routes::Party;
+use orderly_contracts::routes::{ORDER_ANSWERS, ORDER_NEW, Party};
 use orderly_contracts::stock::{StockExpired, StockRejected, StockReleased, StockReserved};
 use orderly_contracts::text::OrderId;
 use orderly_contracts::{Message, Reason, Refusal};
 use orderly_runtime::domain::{Arrival, Domain, States, Timer, Verdict};
 
 pub use crate::deadline::{Deadlines, awaited_queue};
+pub use crate::schema::migrations;
 pub use crate::store::OrderTables;
 
 use crate::deadline::{Deadline, Step};
@@ -83,6 +85,8 @@ impl Input {
 
 impl Domain for Order {
     const PARTY: Party = Party::Order;
+    const ANSWERS: Option<&'static str> = Some(ORDER_ANSWERS);
+    const NEW_WORK: Option<&'static str> = Some(ORDER_NEW);
 
     type Input = Input;
     type Key = OrderId;
@@ -118,6 +122,10 @@ impl Domain for Order {
                 round: timer.round,
             },
         })
+    }
+
+    fn participant(step: &str) -> Option<&'static str> {
+        awaited_queue(step)
     }
 
     fn keys(input: &Input) -> Vec<OrderId> {

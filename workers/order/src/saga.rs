@@ -195,7 +195,7 @@ pub(crate) fn next(stage: Option<Stage>, input: &Input, given: Given<'_>) -> Row
     let Given { goods, priced, before, deadlines } = given;
     let reservation = Owed { release: goods, refund: false };
     let charge      = Owed { release: false, refund: true };
-    let everything  = Owed { release: goods, refund: true };
+    let both        = Owed { release: goods, refund: true };
 
     match (stage, input) {
         // A timer of another step or round has been overtaken by an answer.
@@ -212,18 +212,18 @@ pub(crate) fn next(stage: Option<Stage>, input: &Input, given: Given<'_>) -> Row
         (Some(_), Place(_))                            => Refuse(&[OrderUnchanged]),
 
         (Some(Pending(_)), StockReserved(_)) if priced => Go(Reserved(0), &[Charge]),
-        (Some(Pending(_)), StockReserved(_))           => Go(Confirmed, &[OrderConfirmed]),
-        (Some(Pending(_)), StockRejected(m))  => Go(Rejected(why(m.reason)), &[OrderRejected]),
-        (Some(Pending(_)), StockExpired(_))   => undo(NOTHING, ReservationExpired),
-        (Some(Pending(_)), Cancel(_))         => undo(reservation, CancelRequested),
+        (Some(Pending(_)), StockReserved(_)) => Go(Confirmed, &[OrderConfirmed]),
+        (Some(Pending(_)), StockRejected(m)) => Go(Rejected(why(m.reason)), &[OrderRejected]),
+        (Some(Pending(_)), StockExpired(_)) => Go(Cancelled(ReservationExpired), &[OrderCancelled]),
+        (Some(Pending(_)), Cancel(_))        => undo(reservation, CancelRequested),
         (Some(Pending(n)), Due { .. }) if deadlines.are_over(n) => undo(reservation, StockTimeout),
-        (Some(Pending(n)), Due { .. })        => Go(Pending(n + 1), &[Reserve]),
+        (Some(Pending(n)), Due { .. })       => Go(Pending(n + 1), &[Reserve]),
 
         (Some(Reserved(_)), PaymentCharged(_))  => Go(Confirmed, &[OrderConfirmed]),
         (Some(Reserved(_)), PaymentDeclined(_)) => undo(reservation, EndReason::PaymentDeclined),
         (Some(Reserved(_)), StockExpired(_))    => undo(charge, ReservationExpired),
-        (Some(Reserved(_)), Cancel(_))          => undo(everything, CancelRequested),
-        (Some(Reserved(n)), Due { .. }) if deadlines.are_over(n) => undo(everything, PaymentTimeout),
+        (Some(Reserved(_)), Cancel(_))          => undo(both, CancelRequested),
+        (Some(Reserved(n)), Due { .. }) if deadlines.are_over(n) => undo(both, PaymentTimeout),
         (Some(Reserved(n)), Due { .. })         => Go(Reserved(n + 1), &[Charge]),
 
         (Some(Cancelling(u)), StockReleased(_) | StockExpired(_)) if u.owed.release

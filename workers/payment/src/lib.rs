@@ -6,8 +6,10 @@
 //! concerns, and who decides.
 
 pub mod domain;
+pub mod effect;
 pub mod provider;
 pub mod sandbox;
+pub mod schema;
 pub mod state;
 pub mod store;
 
@@ -20,6 +22,7 @@ use orderly_runtime::domain::{Arrival, Domain, States, Timer, Verdict};
 pub use domain::{Immediate, Payment};
 pub use provider::Provider;
 pub use sandbox::Sandbox;
+pub use schema::migrations;
 pub use store::PaymentTables;
 
 use domain::{Case, Input};

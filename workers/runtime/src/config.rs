@@ -14,6 +14,7 @@ use url::Url;
 use crate::effect::EffectLimits;
 use crate::lane::BatchLimits;
 use crate::retry::Ladder;
+use crate::telemetry::LogFormat;
 
 /// Where a server is and how to get in. Its `Debug` shows no password.
 #[derive(Clone)]
@@ -87,6 +88,10 @@ pub struct Config {
     pub drain_deadline: Duration,
     /// The bounds of calls to the outside.
     pub effects: EffectLimits,
+    /// How the log looks.
+    pub log_format: LogFormat,
+    /// What the log lets through, such as `info` or `info,lapin=warn`.
+    pub log_filter: String,
 }
 
 /// How long dead letters are kept at least; the inbox must remember longer than ladder and letters.
@@ -117,7 +122,7 @@ impl Config {
         let broker = reader.address("ORDERLY_BROKER", &["amqp", "amqps"]);
         let database =
             reader.address(&format!("ORDERLY_{name}_DATABASE"), &["postgres", "postgresql"]);
-        let http = reader.value(&format!("ORDERLY_{name}_HTTP"), SocketAddr::from(([127, 0, 0, 1], 0)));
+        let http = reader.value(&format!("ORDERLY_{name}_HTTP"), default_http(party));
         let batch = BatchLimits {
             messages: reader.within("ORDERLY_BATCH_MESSAGES", 500, 1..=10_000),
             bytes: reader.within("ORDERLY_BATCH_BYTES", 4 << 20, 1..=256 << 20),
@@ -150,10 +155,23 @@ impl Config {
                 calls: reader.within("ORDERLY_EFFECT_CALLS", 32, 1..=1_000),
                 timeout: reader.millis("ORDERLY_EFFECT_TIMEOUT_MS", 5_000),
             },
+            log_format: reader.value("ORDERLY_LOG_FORMAT", LogFormat::default()),
+            log_filter: reader.text("ORDERLY_LOG").unwrap_or_else(|| "info,lapin=warn".to_owned()),
             broker: broker?,
             database: database?,
         })
     }
+}
+
+/// Where a worker answers unless told otherwise.
+fn default_http(party: Party) -> SocketAddr {
+    let port = match party {
+        Party::Client => 9100,
+        Party::Order => 9101,
+        Party::Stock => 9102,
+        Party::Payment => 9103,
+    };
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// Reads variables and collects what is wrong with them.

@@ -43,11 +43,20 @@ pub trait Domain: Send + Sync + Sized + 'static {
     /// the answer it waits for lies there.
     const ANSWERS: Option<&'static str> = None;
 
+    /// The queue of new work, taken only while not too much is in progress.
+    const NEW_WORK: Option<&'static str> = None;
+
     /// The queue of the participant that a timer of this `step` waits for: while nobody consumes
     /// it, the timer is frozen.
     fn participant(step: &str) -> Option<&'static str> {
         let _ = step;
         None
+    }
+
+    /// The keys of the states that this one leads to: loaded with it, without being asked for.
+    fn leads_to(state: &Self::State) -> Vec<Self::Key> {
+        let _ = state;
+        vec![]
     }
 
     /// What follows from `arrival`, given what is known so far.

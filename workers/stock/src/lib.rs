@@ -6,6 +6,7 @@
 
 pub mod domain;
 mod known;
+pub mod schema;
 pub mod state;
 pub mod store;
 
@@ -17,6 +18,7 @@ use orderly_contracts::{Message, Reason, Refusal, decode};
 use orderly_runtime::domain::{Arrival, Domain, States, Timer, Verdict};
 
 pub use domain::{Policy, Stock};
+pub use schema::migrations;
 pub use store::StockTables;
 
 use domain::{EXPIRE, Input, goods_ordered, goods_to_reserve};
@@ -71,6 +73,10 @@ impl Domain for Stock {
                 Key::Adjustment(command.adjustment_id.clone()),
             ],
         }
+    }
+
+    fn leads_to(state: &State) -> Vec<Key> {
+        state.leads_to().collect()
     }
 
     fn decide(&self, arrival: &Arrival<Input>, states: &States<Self>) -> Verdict<Self> {

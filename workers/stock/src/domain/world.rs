@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use orderly_contracts::Reason;
 use orderly_contracts::text::{AdjustmentId, OrderId, Sku};
 use orderly_runtime::clock::Micros;
 use orderly_runtime::domain::{Arrival, Cause, Context, Domain, States, TimerChange};
@@ -106,6 +107,9 @@ impl World {
                 .flat_map(|(_, outgoing)| outgoing),
         );
         self.timers.extend(folded.work.timers);
+        let panicked =
+            |fate: &Fate| matches!(fate, Fate::Dead(dead) if dead.reason == Reason::Poison);
+        assert!(!folded.fates.iter().any(panicked), "a decision panicked");
         self.fates.extend(folded.fates);
     }
 

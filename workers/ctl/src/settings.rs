@@ -1,0 +1,177 @@
+//! Where everything is, from the environment: a command names what it needs and learns all faults at once.
+
+use std::collections::BTreeMap;
+
+use orderly_contracts::routes::Party;
+use orderly_runtime::config::{Address, Config, ConfigErrors, Reader};
+use orderly_runtime::retry::Ladder;
+
+/// Something a command can't work without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// The broker, by `ORDERLY_BROKER_URL`.
+    Broker,
+    /// A service's database, by `ORDERLY_<SERVICE>_DATABASE_URL`.
+    Database(Party),
+    /// The retry ladder, by `ORDERLY_RETRY_DELAYS_MS`.
+    Ladder,
+    /// The broker's management API, by `ORDERLY_MANAGEMENT_URL`; absent is fine, wrong is not.
+    Management,
+}
+
+/// Settings of the workers that mean nothing here. They are no mistake where all programs share
+/// one environment file; a name that nobody knows is.
+const OF_WORKERS: [&str; 17] = [
+    "ORDERLY_ALLOW_PLAINTEXT",
+    "ORDERLY_BATCH_BYTES",
+    "ORDERLY_BATCH_MESSAGES",
+    "ORDERLY_BODY_BYTES_MAX",
+    "ORDERLY_DATABASE_CONNECTIONS",
+    "ORDERLY_DRAIN_DEADLINE_MS",
+    "ORDERLY_EFFECT_CALLS",
+    "ORDERLY_EFFECT_TIMEOUT_MS",
+    "ORDERLY_INBOX_RETENTION_DAYS",
+    "ORDERLY_IN_PROGRESS_MAX",
+    "ORDERLY_PREFETCH",
+    "ORDERLY_STATEMENT_TIMEOUT_MS",
+    "ORDERLY_SWEEP_AFTER_MS",
+    "ORDERLY_TIMER_PERIOD_MS",
+    LADDER,
+    "ORDERLY_BROKER_PASSWORD_FILE",
+    "ORDERLY_BROKER_CA_FILE",
+];
+
+const LADDER: &str = "ORDERLY_RETRY_DELAYS_MS";
+const BROKER: &str = "ORDERLY_BROKER";
+const MANAGEMENT: &str = "ORDERLY_MANAGEMENT";
+
+/// The variables of this process. Nothing is read or judged before a command asks for it.
+#[derive(Clone)]
+pub struct Settings {
+    variables: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// The settings in this process's environment.
+    pub fn from_env() -> Self {
+        // `vars` panics on anything that isn't Unicode, also where it is none of our business.
+        let texts = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value.to_string_lossy().into_owned()))
+        });
+        Self::from_variables(texts)
+    }
+
+    /// The settings in `variables`.
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self {
+            variables: variables.into_iter().collect(),
+        }
+    }
+
+    /// Checks everything a command needs, so that the error names every wrong variable at once.
+    pub fn check(&self, needs: &[Need]) -> Result<(), ConfigErrors> {
+        let ladder = needs
+            .contains(&Need::Ladder)
+            .then(|| self.ladder().err())
+            .flatten();
+        let addresses = self.read(|reader| {
+            let found: Vec<_> = needs
+                .iter()
+                .filter_map(|need| match need {
+                    Need::Broker => broker(reader),
+                    Need::Database(party) => database(reader, *party),
+                    Need::Management => management(reader, &self.variables),
+                    Need::Ladder => None,
+                })
+                .collect();
+            let plain: Vec<_> = found
+                .iter()
+                .filter(|one| one.url.scheme() != "https")
+                .map(Some)
+                .collect();
+            reader.check_plaintext(&plain);
+        });
+        let mut problems = addresses.err().map(|errors| errors.0).unwrap_or_default();
+        problems.extend(ladder.into_iter().flat_map(|errors| errors.0));
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigErrors(problems))
+        }
+    }
+
+    /// The broker.
+    pub fn broker(&self) -> Result<Address, ConfigErrors> {
+        self.address(Need::Broker, broker)
+    }
+
+    /// The database of `party`.
+    pub fn database(&self, party: Party) -> Result<Address, ConfigErrors> {
+        self.address(Need::Database(party), |reader| database(reader, party))
+    }
+
+    /// The broker's management API, if it is set.
+    pub fn management(&self) -> Result<Option<Address>, ConfigErrors> {
+        self.check(&[Need::Management])?;
+        self.read(|reader| management(reader, &self.variables))
+    }
+
+    /// The retry ladder that the workers use.
+    pub fn ladder(&self) -> Result<Ladder, ConfigErrors> {
+        // Read by the workers' own reader, with an environment that is right but for the ladder.
+        let mut variables = vec![
+            ("ORDERLY_BROKER_URL", "amqp://localhost"),
+            ("ORDERLY_ORDER_DATABASE_URL", "postgres://localhost"),
+            ("ORDERLY_INBOX_RETENTION_DAYS", "3650"),
+        ];
+        if let Some(text) = self.variables.get(LADDER) {
+            variables.push((LADDER, text));
+        }
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Config::read(Party::Order, variables).map(|config| config.ladder)
+    }
+
+    fn address(
+        &self,
+        need: Need,
+        read: impl FnOnce(&mut Reader) -> Option<Address>,
+    ) -> Result<Address, ConfigErrors> {
+        self.check(&[need])?;
+        let found = self.read(read)?;
+        found.ok_or_else(|| ConfigErrors(vec!["configuration incomplete".to_owned()]))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&mut Reader) -> T) -> Result<T, ConfigErrors> {
+        let mut reader = Reader::new(self.variables.clone());
+        let value = read(&mut reader);
+        for name in OF_WORKERS {
+            reader.text(name);
+        }
+        for suffix in ["PASSWORD_FILE", "CA_FILE"] {
+            reader.text(&format!("{MANAGEMENT}_{suffix}"));
+        }
+        reader.text(&format!("{BROKER}_URL"));
+        reader.finish()?;
+        Ok(value)
+    }
+}
+
+fn broker(reader: &mut Reader) -> Option<Address> {
+    reader.address(BROKER, &["amqp", "amqps"])
+}
+
+fn database(reader: &mut Reader, party: Party) -> Option<Address> {
+    let prefix = format!("ORDERLY_{}_DATABASE", party.name().to_uppercase());
+    reader.address(&prefix, &["postgres", "postgresql"])
+}
+
+fn management(reader: &mut Reader, variables: &BTreeMap<String, String>) -> Option<Address> {
+    let url = variables.get(&format!("{MANAGEMENT}_URL"))?;
+    if url.is_empty() {
+        return None;
+    }
+    reader.address(MANAGEMENT, &["http", "https"])
+}

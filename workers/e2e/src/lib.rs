@@ -1,0 +1,9 @@
+//! The whole system under test: real nodes, real worker processes, and the questions tests ask.
+
+mod broker;
+mod database;
+mod system;
+
+pub use broker::{Client, Message, place};
+pub use database::Databases;
+pub use system::{System, eventually};

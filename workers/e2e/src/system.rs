@@ -1,0 +1,165 @@
+//! A system of its own for a test: topology, schemas and worker processes.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use orderly_contracts::routes::Party;
+use orderly_devstack::{Endpoints, Environment, TestBed, Worker};
+use orderly_runtime::amqp::broker::AmqpBroker;
+use orderly_runtime::amqp::declare::declare;
+use orderly_runtime::config::{Config, Reader};
+use orderly_runtime::postgres::migrate::migrate;
+use orderly_runtime::retry::Ladder;
+
+use crate::broker::Client;
+use crate::database::Databases;
+
+/// How long anything may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Rungs that let a test see a message come back within moments.
+const RETRY_DELAYS_MS: &str = "100,200,400";
+
+/// Broker, databases and workers. Dropping it ends the workers and removes everything.
+pub struct System {
+    // Fields drop in this order: workers first.
+    workers: Vec<Worker>,
+    /// Publishes and consumes as a client does.
+    pub client: Client,
+    /// Looks into the databases.
+    pub databases: Databases,
+    environment: Environment,
+    logs: tempfile::TempDir,
+    bed: TestBed,
+}
+
+impl System {
+    /// A system with one worker a service, on the nodes that all tests share.
+    pub async fn start() -> Result<Self> {
+        let mut system = Self::prepare(TestBed::new()?, &[]).await?;
+        system.start_workers()?;
+        Ok(system)
+    }
+
+    /// A system with one worker a service, on nodes of the test's own.
+    pub async fn start_on(endpoints: &Endpoints) -> Result<Self> {
+        let mut system = Self::prepare(TestBed::on(endpoints)?, &[]).await?;
+        system.start_workers()?;
+        Ok(system)
+    }
+
+    /// A system without workers, with further settings for those to be started.
+    pub async fn prepare(bed: TestBed, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut environment = bed.env();
+        environment.insert("ORDERLY_RETRY_DELAYS_MS".to_owned(), RETRY_DELAYS_MS.to_owned());
+        environment.extend(settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        let config = read(Party::Order, &environment)?;
+        let broker = AmqpBroker::connect(&config.broker, "test setup").await?;
+        declare(&broker, &config.ladder).await?;
+        broker.close().await;
+        let own = [
+            (Party::Order, orderly_order::migrations as fn() -> _),
+            (Party::Stock, orderly_stock::migrations),
+            (Party::Payment, orderly_payment::migrations),
+        ];
+        for (party, migrations) in own {
+            migrate(&read(party, &environment)?.database, migrations()).await?;
+        }
+        Ok(Self {
+            workers: vec![],
+            client: Client::connect(&config.broker).await?,
+            databases: Databases::connect(&environment).await?,
+            environment,
+            logs: tempfile::tempdir()?,
+            bed,
+        })
+    }
+
+    /// Starts one more worker of every service and waits until each is ready.
+    pub fn start_workers(&mut self) -> Result<()> {
+        for service in ["order", "stock", "payment"] {
+            self.start_worker(service)?;
+        }
+        Ok(())
+    }
+
+    /// Starts one more worker of `service`; its place among [`System::workers`].
+    pub fn start_worker(&mut self, service: &str) -> Result<usize> {
+        let mut environment = self.environment.clone();
+        let fresh = self.bed.env();
+        let http = format!("ORDERLY_{}_HTTP", service.to_uppercase());
+        let is_first = !self.workers.iter().any(|worker| worker.process.name().contains(service));
+        if !is_first {
+            // A second replica needs an address of its own.
+            let port = orderly_devstack::free_port()?;
+            environment.insert(http, format!("127.0.0.1:{port}"));
+        } else if let Some(address) = fresh.get(&http) {
+            environment.insert(http, address.clone());
+        }
+        let mut worker = Worker::start(&bin()?, service, &environment, self.logs.path())?;
+        worker.wait_ready()?;
+        self.workers.push(worker);
+        Ok(self.workers.len() - 1)
+    }
+
+    /// All workers, in the order of their start.
+    pub fn workers(&mut self) -> &mut Vec<Worker> {
+        &mut self.workers
+    }
+
+    /// The variables that workers and `orderly` read.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The virtual host and the databases.
+    pub fn bed(&self) -> &TestBed {
+        &self.bed
+    }
+
+    /// The delays of the retry ladder in this system.
+    pub fn ladder(&self) -> Result<Ladder> {
+        Ok(read(Party::Order, &self.environment)?.ladder)
+    }
+}
+
+fn read(party: Party, environment: &Environment) -> Result<Config> {
+    let variables = environment.iter().map(|(name, value)| (name.clone(), value.clone()));
+    Ok(Config::read(party, variables)?)
+}
+
+/// The address of a service's database.
+pub(crate) fn database_address(
+    environment: &Environment,
+    service: &str,
+) -> Result<orderly_runtime::config::Address> {
+    let variables = environment.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let prefix = format!("ORDERLY_{}_DATABASE", service.to_uppercase());
+    Reader::new(variables)
+        .address(&prefix, &["postgres", "postgresql"])
+        .with_context(|| format!("{prefix}_URL is missing"))
+}
+
+/// The folder of the programs: where this test's own binary was built.
+fn bin() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(|deps| deps.parent()).context("a test lies in a folder")?;
+    Ok(folder.to_owned())
+}
+
+/// Waits until `check` gives a value; fails with `what` if it takes too long.
+pub async fn eventually<T>(
+    what: &str,
+    mut check: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = check().await? {
+            return Ok(value);
+        }
+        if Instant::now() > deadline {
+            bail!("waited {PATIENCE:?} in vain: {what}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

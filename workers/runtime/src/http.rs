@@ -1,0 +1,87 @@
+//! What a worker tells over HTTP: `/livez`, `/readyz` and `/metrics`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+
+use crate::health::Health;
+use crate::metrics::{BATCH_BUCKETS, SECONDS_BUCKETS, describe};
+
+/// How often histograms are tidied up.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+struct Page {
+    health: Health,
+    metrics: PrometheusHandle,
+}
+
+/// Binds `address`, installs the recorder of metrics, and serves until the process ends.
+pub async fn serve(
+    address: SocketAddr,
+    worker: &'static str,
+    health: Health,
+) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    let metrics = install_recorder().map_err(io::Error::other)?;
+    describe(worker);
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP_PERIOD).await;
+            upkeep.run_upkeep();
+        }
+    });
+    let router = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_page))
+        .with_state(Page { health, metrics });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(bound)
+}
+
+fn install_recorder() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), &BATCH_BUCKETS)?
+        .install_recorder()
+}
+
+async fn readyz(State(page): State<Page>) -> impl IntoResponse {
+    let readiness = page.health.readiness();
+    let status =
+        if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let json = serde_json::to_string(&readiness).unwrap_or_default() + "\n";
+    (status, [(header::CONTENT_TYPE, "application/json")], json)
+}
+
+async fn metrics_page(State(page): State<Page>) -> impl IntoResponse {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], page.metrics.render())
+}
+
+/// Asks a worker on this machine whether it is ready: for containers without a shell.
+pub fn ask_ready(address: SocketAddr) -> io::Result<bool> {
+    use std::io::{Read, Write};
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let timeout = Duration::from_secs(3);
+    let mut stream = std::net::TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.write_all(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.split_whitespace().nth(1) == Some("200"))
+}

@@ -1,0 +1,258 @@
+//! A session: everything a worker does between connecting and the first trouble.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use refinery::Runner;
+use tokio::task::JoinSet;
+
+use crate::amqp::broker::AmqpBroker;
+use crate::amqp::declare;
+use crate::batch::Processor;
+use crate::broker::BrokerError;
+use crate::clock::{Clock, Entropy};
+use crate::config::Config;
+use crate::domain::Domain;
+use crate::drain::Drain;
+use crate::effect::{Effect, EffectRunner};
+use crate::gate::{Gate, GateKeeper};
+use crate::health::Health;
+use crate::lane::{Lane, Watermark};
+use crate::metrics;
+use crate::postgres::connect::located;
+use crate::postgres::migrate;
+use crate::reception::Reception;
+use crate::retry::Pauses;
+use crate::stop::Stop;
+use crate::store::Store;
+use crate::timers::Timers;
+use crate::topology::{dead_queue, work_queues};
+use crate::trouble::Trouble;
+use crate::upkeep::Upkeep;
+use crate::worker::EffectPart;
+
+/// How often the database is asked whether it is there.
+const PING_PERIOD: Duration = Duration::from_secs(1);
+/// A session that lasted this long was a good one: the next pause is the shortest again.
+const GOOD_SESSION: Duration = Duration::from_secs(30);
+
+/// What all sessions of a worker share.
+pub struct Session<D, S, E: Effect> {
+    /// The worker's decisions.
+    pub domain: Arc<D>,
+    /// The worker's database.
+    pub store: Arc<S>,
+    /// Calls to the outside, if the worker makes any.
+    pub effect: Option<Arc<EffectPart<E>>>,
+    /// The migrations of the worker's own tables.
+    pub migrations: fn() -> Runner,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives random numbers.
+    pub entropy: Arc<dyn Entropy>,
+    /// The worker's name and version.
+    pub name: String,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The worker's health.
+    pub health: Health,
+    /// Ends the session.
+    pub stop: Stop,
+}
+
+type Tasks = JoinSet<Result<(), Trouble>>;
+
+impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
+    /// Runs until stopped (`Ok`) or in trouble.
+    pub async fn run(&self, pauses: &mut Pauses) -> Result<(), Trouble> {
+        let broker = Arc::new(self.begin().await?);
+        let started = self.clock.now();
+        metrics::session();
+        let mut tasks = Tasks::new();
+        self.spawn_all(&mut tasks, &broker);
+        let outcome = self.work(&mut tasks, &broker).await;
+        // What is unsettled goes back to its queue now, once, and not when a timeout finds it.
+        tasks.shutdown().await;
+        broker.close().await;
+        if self.clock.now() - started > GOOD_SESSION {
+            pauses.reset();
+        }
+        outcome
+    }
+
+    /// The database first: without it a delivery could only be given back.
+    async fn begin(&self) -> Result<AmqpBroker, Trouble> {
+        let database = &self.config.database;
+        self.store.ping().await.map_err(|error| located(database, error))?;
+        migrate::verify(database, &self.name, &(self.migrations)()).await?;
+        let broker = AmqpBroker::connect(&self.config.broker, &self.name).await?;
+        declare::verify(&broker, D::PARTY, &self.config.ladder).await?;
+        Ok(broker)
+    }
+
+    /// Waits for the first trouble, or for the end of all tasks after a stop.
+    async fn work(&self, tasks: &mut Tasks, broker: &AmqpBroker) -> Result<(), Trouble> {
+        let end = async {
+            while let Some(ended) = tasks.join_next().await {
+                match ended {
+                    Ok(outcome) => outcome?,
+                    Err(error) => {
+                        return Err(BrokerError(format!("a task ended: {error}")).into());
+                    }
+                }
+            }
+            Ok(())
+        };
+        let deadline = async {
+            self.stop.requested().await;
+            self.clock.sleep(self.config.drain_deadline).await;
+        };
+        tokio::select! {
+            outcome = end => outcome,
+            ended = broker.watch(&self.health) => ended.map_err(Trouble::from),
+            () = deadline => {
+                tracing::warn!("the deadline is over: what is unfinished goes back to its queue");
+                Ok(())
+            }
+        }
+    }
+
+    fn spawn_all(&self, tasks: &mut Tasks, broker: &Arc<AmqpBroker>) {
+        let effect_queue = self.effect.as_ref().map(|part| part.queue);
+        let queues = work_queues(D::PARTY);
+        let dead = dead_queue(D::PARTY);
+        self.health
+            .session_begins(queues.iter().map(|queue| (*queue).to_owned()).chain([dead]));
+        let watermark = Watermark::default();
+        let (gate, keeper) = Gate::new();
+        for queue in queues.into_iter().filter(|queue| Some(*queue) != effect_queue) {
+            let is_gated = D::NEW_WORK == Some(queue);
+            let gate = if is_gated { gate.clone() } else { Gate::always_open() };
+            tasks.spawn(self.lane(queue, broker, gate, &watermark).run());
+        }
+        if D::NEW_WORK.is_some() {
+            tasks.spawn(self.keep_gate(keeper));
+        }
+        tasks.spawn(self.timers(broker, watermark).run());
+        tasks.spawn(self.upkeep(broker).run::<D>());
+        tasks.spawn(self.drain(broker).run::<D>());
+        tasks.spawn(self.watch_database());
+        if let Some(part) = &self.effect {
+            tasks.spawn(self.effects(part, broker).run());
+        }
+    }
+
+    fn lane(
+        &self,
+        queue: &'static str,
+        broker: &Arc<AmqpBroker>,
+        gate: Gate,
+        watermark: &Watermark,
+    ) -> Lane<D, AmqpBroker, S> {
+        Lane {
+            broker: broker.clone(),
+            reception: Reception {
+                queue,
+                body_bytes_max: self.config.body_bytes_max,
+                decode: D::decode,
+            },
+            processor: Processor {
+                domain: self.domain.clone(),
+                store: self.store.clone(),
+                clock: self.clock.clone(),
+                entropy: self.entropy.clone(),
+                ladder: self.config.ladder.clone(),
+                queue,
+                worker: self.name.clone(),
+            },
+            limits: self.config.batch,
+            gate,
+            watermark: watermark.clone(),
+            health: self.health.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn keep_gate(
+        &self,
+        keeper: GateKeeper,
+    ) -> impl Future<Output = Result<(), Trouble>> + Send + use<D, S, E> {
+        let limit = self.config.in_progress_max;
+        keeper.run::<D, S>(self.store.clone(), self.clock.clone(), limit, self.stop.clone())
+    }
+
+    fn timers(&self, broker: &Arc<AmqpBroker>, watermark: Watermark) -> Timers<D, AmqpBroker, S> {
+        Timers {
+            domain: self.domain.clone(),
+            broker: broker.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            watermark,
+            period: self.config.timer_period,
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn upkeep(&self, broker: &Arc<AmqpBroker>) -> Upkeep<AmqpBroker, S> {
+        Upkeep {
+            broker: broker.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            sweep_after: self.config.sweep_after,
+            retention: self.config.inbox_retention,
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn drain(&self, broker: &Arc<AmqpBroker>) -> Drain<AmqpBroker, S> {
+        Drain {
+            broker: broker.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            worker: self.name.clone(),
+            health: self.health.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn effects(
+        &self,
+        part: &EffectPart<E>,
+        broker: &Arc<AmqpBroker>,
+    ) -> EffectRunner<E, AmqpBroker> {
+        EffectRunner {
+            effect: part.effect.clone(),
+            broker: broker.clone(),
+            reception: Reception {
+                queue: part.queue,
+                body_bytes_max: self.config.body_bytes_max,
+                decode: part.decode,
+            },
+            ladder: self.config.ladder.clone(),
+            limits: self.config.effects,
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            worker: self.name.clone(),
+            health: self.health.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// An idle worker must notice too that its database is away.
+    fn watch_database(
+        &self,
+    ) -> impl Future<Output = Result<(), Trouble>> + Send + use<D, S, E> {
+        let (store, clock, stop) = (self.store.clone(), self.clock.clone(), self.stop.clone());
+        async move {
+            while !stop.is_requested() {
+                store.ping().await?;
+                tokio::select! {
+                    () = clock.sleep(PING_PERIOD) => {}
+                    () = stop.requested() => {}
+                }
+            }
+            Ok(())
+        }
+    }
+}

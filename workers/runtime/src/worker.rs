@@ -1,0 +1,229 @@
+//! A worker as a process: configuration, log, health, signals, and sessions until told to stop.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use orderly_contracts::routes::Party;
+use refinery::Runner;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::config::{Config, ConfigErrors};
+use crate::domain::{Domain, Output};
+use crate::effect::Effect;
+use crate::health::Health;
+use crate::http;
+use crate::postgres::connect::pool;
+use crate::postgres::store::PgStore;
+use crate::postgres::tables::Tables;
+use crate::reception::Decode;
+use crate::retry::Pauses;
+use crate::session::Session;
+use crate::stop::{self, Stop, Stopper};
+use crate::telemetry;
+
+/// A worker: a domain, its tables, their migrations, and perhaps calls to the outside.
+pub struct Worker<D, T, E: Effect = NoEffect> {
+    domain: Arc<D>,
+    tables: PhantomData<T>,
+    migrations: fn() -> Runner,
+    effect: Option<Arc<EffectPart<E>>>,
+    version: &'static str,
+}
+
+/// The part of a worker that calls the outside.
+pub struct EffectPart<E: Effect> {
+    /// Makes the calls.
+    pub effect: Arc<E>,
+    /// The queue the requests come from.
+    pub queue: &'static str,
+    /// Reads a request.
+    pub decode: Decode<E::Request>,
+}
+
+/// For workers that call nobody outside.
+#[derive(Debug)]
+pub struct NoEffect(Infallible);
+
+impl Effect for NoEffect {
+    const PARTY: Party = Party::Client;
+    type Request = Infallible;
+
+    async fn call(&self, request: &Infallible, _: u32) -> Result<Output, String> {
+        match *request {}
+    }
+
+    fn exhausted(&self, request: &Infallible) -> Output {
+        match *request {}
+    }
+}
+
+impl<D: Domain, T: Tables<D>> Worker<D, T> {
+    /// A worker that calls nobody outside.
+    pub fn new(domain: D, migrations: fn() -> Runner, version: &'static str) -> Self {
+        let domain = Arc::new(domain);
+        Self { domain, tables: PhantomData, migrations, effect: None, version }
+    }
+}
+
+impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
+    /// The same worker, with calls to the outside that are requested in `queue`.
+    pub fn with_effect<F: Effect>(
+        self,
+        effect: F,
+        queue: &'static str,
+        decode: Decode<F::Request>,
+    ) -> Worker<D, T, F> {
+        Worker {
+            domain: self.domain,
+            tables: PhantomData,
+            migrations: self.migrations,
+            effect: Some(Arc::new(EffectPart { effect: Arc::new(effect), queue, decode })),
+            version: self.version,
+        }
+    }
+
+    /// Runs the process: 0 after a stop that was asked for, 1 if it can't serve, 2 if the
+    /// configuration is wrong.
+    pub fn run(self) -> ExitCode {
+        let name = D::PARTY.name();
+        let config = match Config::read(D::PARTY, std::env::vars()) {
+            Ok(config) => config,
+            Err(ConfigErrors(problems)) => {
+                eprintln!("{name}-worker: the configuration is wrong:");
+                problems.iter().for_each(|problem| eprintln!("  {problem}"));
+                return ExitCode::from(2);
+            }
+        };
+        match std::env::args().nth(1).as_deref() {
+            None => {}
+            Some("--version") => {
+                println!("{name}-worker {}", self.version);
+                return ExitCode::SUCCESS;
+            }
+            Some("--check-config") => {
+                println!("{name}-worker: the configuration is right");
+                return ExitCode::SUCCESS;
+            }
+            Some("healthcheck") => {
+                let is_ready = http::ask_ready(config.http).unwrap_or(false);
+                return if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            }
+            Some(other) => {
+                eprintln!(
+                    "{name}-worker: unknown argument {other}; allowed are --version, \
+                     --check-config and healthcheck"
+                );
+                return ExitCode::from(2);
+            }
+        }
+        telemetry::begin(config.log_format, &config.log_filter);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a thread pool can be started");
+        runtime.block_on(self.serve(config))
+    }
+
+    async fn serve(self, config: Config) -> ExitCode {
+        let health = Health::default();
+        let (stopper, stop) = stop::channel();
+        if let Err(error) = obey_signals(stopper, health.clone()) {
+            tracing::error!(%error, "signals can't be heard");
+            return ExitCode::FAILURE;
+        }
+        let worker = D::PARTY.name();
+        match http::serve(config.http, worker, health.clone()).await {
+            Ok(address) => tracing::info!(worker, %address, "health and metrics are served"),
+            Err(error) => {
+                tracing::error!("can't serve health and metrics on {}: {error}", config.http);
+                return ExitCode::FAILURE;
+            }
+        }
+        let connections = config.database_connections;
+        let timeout = config.statement_timeout;
+        let pool = match pool(&config.database, &self.name(), connections, timeout) {
+            Ok(pool) => pool,
+            Err(error) => {
+                tracing::error!("{error}");
+                return ExitCode::from(2);
+            }
+        };
+        let session = Session::<D, PgStore<T>, E> {
+            domain: self.domain.clone(),
+            store: Arc::new(PgStore::new(pool, timeout)),
+            effect: self.effect.clone(),
+            migrations: self.migrations,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            name: self.name(),
+            config: Arc::new(config),
+            health: health.clone(),
+            stop: stop.clone(),
+        };
+        supervise(session, &stop, &health).await;
+        tracing::info!(worker, "stopped");
+        ExitCode::SUCCESS
+    }
+
+    fn name(&self) -> String {
+        format!("orderly-{} {}", D::PARTY, self.version)
+    }
+}
+
+/// One session after the other, with growing pauses, until told to stop. Whatever ends a session,
+/// everything is rebuilt from nothing: clients that recover by themselves lose consumers silently.
+async fn supervise<D, T, E>(session: Session<D, PgStore<T>, E>, stop: &Stop, health: &Health)
+where
+    D: Domain,
+    T: Tables<D>,
+    E: Effect,
+{
+    let mut pauses = Pauses::default();
+    let mut last = String::new();
+    while !stop.is_requested() {
+        match session.run(&mut pauses).await {
+            Ok(()) => break,
+            Err(trouble) => {
+                let text = trouble.to_string();
+                // The same trouble is told once, not at every attempt.
+                if text == last {
+                    tracing::debug!("{text}");
+                } else {
+                    tracing::error!("{text}");
+                }
+                health.trouble(text.clone());
+                last = text;
+            }
+        }
+        tokio::select! {
+            () = pauses.pause(&*session.clock, &*session.entropy) => {}
+            () = stop.requested() => {}
+        }
+    }
+}
+
+/// The first signal asks for a stop, the second ends the process at once.
+fn obey_signals(stopper: Stopper, health: Health) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for is_first in [true, false] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if is_first {
+                tracing::info!("asked to stop: finishing what is in hand");
+                health.stopping();
+                stopper.request();
+            }
+        }
+        tracing::warn!("asked again: ending at once");
+        std::process::exit(1);
+    });
+    Ok(())
+}
