@@ -1,6 +1,14 @@
 //! The operator's command `orderly`: one room a command, and what the commands share.
 //!
-//! [`settings`] and [`connections`] say where everything is and open the ways there.
+//! [`cli`] lists the commands; each is a module of its own. [`settings`] and [`connections`] say
+//! where everything is and open the ways there, [`output`] is how values look, [`exit`] how a
+//! command ends. [`online_retail`] turns the real data into orders.
 
+pub mod cli;
 pub mod connections;
+pub mod exit;
+pub mod online_retail;
+pub mod output;
+pub mod publish;
+pub mod receipts;
 pub mod settings;

@@ -28,8 +28,7 @@ pub struct Receipts {
 impl Receipts {
     /// Makes the file, or empties it.
     pub fn create(path: &Path) -> Result<Self> {
-        let file =
-            File::create(path).with_context(|| format!("can't write {}", path.display()))?;
+        let file = File::create(path).with_context(|| format!("can't write {}", path.display()))?;
         Ok(Self {
             file: BufWriter::new(file),
         })

@@ -21,7 +21,7 @@ pub enum Need {
 
 /// Settings of the workers that mean nothing here. They are no mistake where all programs share
 /// one environment file; a name that nobody knows is.
-const OF_WORKERS: [&str; 17] = [
+const OF_WORKERS: [&str; 19] = [
     "ORDERLY_ALLOW_PLAINTEXT",
     "ORDERLY_BATCH_BYTES",
     "ORDERLY_BATCH_MESSAGES",
@@ -32,6 +32,8 @@ const OF_WORKERS: [&str; 17] = [
     "ORDERLY_EFFECT_TIMEOUT_MS",
     "ORDERLY_INBOX_RETENTION_DAYS",
     "ORDERLY_IN_PROGRESS_MAX",
+    "ORDERLY_LOG",
+    "ORDERLY_LOG_FORMAT",
     "ORDERLY_PREFETCH",
     "ORDERLY_STATEMENT_TIMEOUT_MS",
     "ORDERLY_SWEEP_AFTER_MS",

@@ -15,6 +15,7 @@ pub mod health;
 pub mod http;
 pub mod lane;
 pub mod letter;
+pub mod memory;
 pub mod message;
 pub mod metrics;
 pub mod outlet;

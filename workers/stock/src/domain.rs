@@ -20,6 +20,8 @@ use crate::state::{
 };
 
 #[cfg(test)]
+mod adjustments;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

@@ -57,7 +57,7 @@ impl<'a> Known<'a> {
         goods.iter().filter_map(short).collect()
     }
 
-    /// Does `operations`, one after the other, to all `goods` of an order, and says so in the ledger.
+    /// Does `operations` to all `goods` of an order, one after the other, as the ledger says too.
     pub(crate) fn book(
         self,
         order: &OrderId,

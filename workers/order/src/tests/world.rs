@@ -241,7 +241,10 @@ impl World {
     fn fingerprint(&self) -> u64 {
         let stage = self.saga.as_ref().map(|saga| saga.stage);
         let budget = (self.copies_left, self.timers_left);
-        let rest = format!("{stage:?} {:?} {:?} {:?}", self.timer, self.stock, self.payment);
+        let rest = format!(
+            "{stage:?} {:?} {:?} {:?}",
+            self.timer, self.stock, self.payment
+        );
         let mut hasher = DefaultHasher::new();
         (rest, budget, &self.flying, &self.announced).hash(&mut hasher);
         hasher.finish()
@@ -314,14 +317,14 @@ fn cancel_order() -> Output {
 #[test]
 fn an_order_ends_well_in_any_order_of_arrival() {
     let (moments, ends) = explore(World::new([Output::of(&place(ID))]));
-    println!("{moments}");
+    assert!(moments > 10_000, "only {moments} moments");
     assert_eq!(ends, BTreeSet::from(["cancelled", "confirmed", "rejected"]));
 }
 
 #[test]
 fn an_order_that_somebody_cancels_ends_well_in_any_order_of_arrival() {
     let (moments, ends) = explore(World::new([Output::of(&place(ID)), cancel_order()]));
-    println!("{moments}");
+    assert!(moments > 10_000, "only {moments} moments");
     assert_eq!(ends, BTreeSet::from(["cancelled", "confirmed", "rejected"]));
 }
 
@@ -332,7 +335,7 @@ fn an_order_without_goods_or_price_ends_well_in_any_order_of_arrival() {
         (place_services(ID), vec!["cancelled", "confirmed"]),
         (place_nothing(ID), vec!["cancelled", "confirmed"]),
     ] {
-        let (moments, ends) = explore(World::new([Output::of(&place), cancel_order()]));println!("{moments}");
+        let (_, ends) = explore(World::new([Output::of(&place), cancel_order()]));
         assert_eq!(ends, ends_allowed.into_iter().collect());
     }
 }

@@ -1,12 +1,9 @@
 //! What holds for stock whatever comes, in any order and any split into batches.
 
-use orderly_contracts::number::Delta;
-use orderly_contracts::stock::AdjustStock;
-use orderly_contracts::text::AdjustmentId;
 use proptest::prelude::*;
 
 use super::Input;
-use super::world::{World, arrivals, goods, order, sku};
+use super::world::{self, World, arrivals, goods, order};
 use crate::state::{Goods, Item};
 
 const ORDERS: [&str; 3] = ["o-1", "o-2", "o-3"];
@@ -119,14 +116,8 @@ fn input() -> impl Strategy<Value = Input> {
     });
     let delta = (-4i64..8).prop_filter("validated", |delta| *delta != 0);
     let adjust = (0..6, prop::sample::select(&ARTICLES), delta);
-    let adjust = adjust.prop_map(|(id, article, delta)| {
-        Input::Adjust(AdjustStock {
-            adjustment_id: AdjustmentId::new(format!("a-{id}")).unwrap(),
-            sku: sku(article),
-            delta: Delta::new(delta).unwrap(),
-            note: None,
-        })
-    });
+    let adjust =
+        adjust.prop_map(|(id, article, delta)| world::adjust(&format!("a-{id}"), article, delta));
     prop_oneof![3 => about_an_order, 1 => adjust]
 }
 

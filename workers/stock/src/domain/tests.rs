@@ -1,17 +1,16 @@
-//! What stock decides, case by case: every state of a reservation with every input.
+//! What stock decides about orders: every state of a reservation with every input.
 
 use std::time::Duration;
 
-use orderly_contracts::number::{Delta, Pieces};
+use orderly_contracts::number::Pieces;
 use orderly_contracts::order::OrderConfirmed;
-use orderly_contracts::stock::{AdjustStock, ReleaseStock, ReserveStock};
-use orderly_contracts::text::AdjustmentId;
+use orderly_contracts::stock::{ReleaseStock, ReserveStock};
 use orderly_contracts::{Message, Reason};
 use orderly_runtime::domain::{Domain, Timer, TimerChange};
 use orderly_runtime::fold::Fate;
 use serde_json::json;
 
-use super::world::{World, goods, order, sku};
+use super::world::{World, adjust, goods, order};
 use super::{EXPIRE, Input};
 use crate::Stock;
 use crate::state::Item;
@@ -32,15 +31,6 @@ fn release() -> Input {
 
 fn expiry() -> Input {
     Input::ExpiryDue(order(ORDER))
-}
-
-fn adjust(id: &str, article: &str, delta: i64) -> Input {
-    Input::Adjust(AdjustStock {
-        adjustment_id: AdjustmentId::new(id).unwrap(),
-        sku: sku(article),
-        delta: Delta::new(delta).unwrap(),
-        note: None,
-    })
 }
 
 /// A world with ten cups where the order stands as `status` says.
@@ -77,6 +67,7 @@ fn cases() -> Vec<Case> {
     const SHORTFALL: &[&str] = &["stock.shortfall.v1"];
     vec![
         ("none",      reserve(4),    "reserved",  RESERVED,  &["reserve"]),
+        ("none",      reserve(10),   "reserved",  RESERVED,  &["reserve"]),
         ("none",      reserve(11),   "rejected",  REJECTED,  &[]),
         ("reserved",  reserve(4),    "reserved",  RESERVED,  &[]),
         ("reserved",  reserve(11),   "reserved",  RESERVED,  &[]),
@@ -97,6 +88,7 @@ fn cases() -> Vec<Case> {
         ("short",     release(),     "short",     &[],       &[]),
 
         ("none",      confirmed(4),  "committed", &[],       &["reserve", "commit"]),
+        ("none",      confirmed(10), "committed", &[],       &["reserve", "commit"]),
         ("none",      confirmed(11), "short",     SHORTFALL, &[]),
         ("reserved",  confirmed(4),  "committed", &[],       &["commit"]),
         ("rejected",  confirmed(4),  "committed", &[],       &["reserve", "commit"]),
@@ -325,88 +317,4 @@ fn what_stock_does_not_take_is_an_unknown_type() {
     );
     let broken = Stock::decode(ReleaseStock::KIND, b"{}").unwrap_err();
     assert_eq!(broken.reason, Reason::InvalidContent);
-}
-
-#[test]
-fn an_article_begins_with_its_first_adjustment() {
-    let mut world = World::default();
-    assert_eq!(world.take(adjust("a-1", "cup", 7)), ["stock.adjusted.v1"]);
-    assert_eq!(
-        world.item("cup"),
-        Item {
-            on_hand: 7,
-            reserved: 0
-        }
-    );
-    let adjusted = json!({
-        "adjustment_id": "a-1", "sku": "cup", "delta": 7, "on_hand": 7, "reserved": 0,
-    });
-    assert_eq!(world.last_body(), adjusted);
-    world.assert_sound();
-}
-
-#[test]
-fn an_adjustment_counts_once_and_answers_as_it_did_the_first_time() {
-    let mut world = World::default().after(&[adjust("a-1", "cup", 7), reserve(2)]);
-    world.take(adjust("a-1", "cup", 7));
-    assert_eq!(
-        world.item("cup"),
-        Item {
-            on_hand: 7,
-            reserved: 2
-        }
-    );
-    assert_eq!(world.last_body()["reserved"], 0);
-    assert_eq!(*world.last_fate(), Fate::Done);
-}
-
-#[test]
-fn an_adjustment_never_takes_what_is_reserved() {
-    let mut world = world("reserved");
-    assert_eq!(
-        world.take(adjust("a-1", "cup", -7)),
-        ["stock.adjust-refused.v1"]
-    );
-    assert_eq!(world.last_body()["reason"], "below_reserved");
-    assert_eq!(*world.last_fate(), Fate::Rejected);
-    world.take(release());
-    world.take(adjust("a-1", "cup", -7));
-    assert_eq!(
-        world.last_body()["reason"],
-        "below_reserved",
-        "it was refused for good"
-    );
-    assert_eq!(world.take(adjust("a-2", "cup", -10)), ["stock.adjusted.v1"]);
-    assert_eq!(world.item("cup"), Item::default());
-    world.assert_sound();
-}
-
-#[test]
-fn an_unknown_article_has_nothing_to_take_away() {
-    let mut world = World::default();
-    world.take(adjust("a-1", "cup", -1));
-    assert_eq!(world.last_body()["reason"], "below_reserved");
-    assert!(world.adjustment("a-1").is_some());
-    assert_eq!(world.rows.len(), 1, "no article begins with a refusal");
-}
-
-#[test]
-fn an_adjustment_never_exceeds_the_largest_number_of_pieces() {
-    let mut world = World::with(&[("cup", Pieces::MAX - 1)]);
-    world.take(adjust("a-1", "cup", 2));
-    assert_eq!(world.last_body()["reason"], "above_limit");
-    assert_eq!(world.take(adjust("a-2", "cup", 1)), ["stock.adjusted.v1"]);
-}
-
-#[test]
-fn an_adjustment_id_used_for_another_correction_changes_nothing() {
-    let world = World::with(&[("cup", 10)]).after(&[adjust("a-1", "cup", 5)]);
-    for other in [adjust("a-1", "cup", 6), adjust("a-1", "jug", 5)] {
-        let mut world = world.clone();
-        let before = world.rows.clone();
-        assert_eq!(world.take(other), ["stock.adjust-refused.v1"]);
-        assert_eq!(world.last_body()["reason"], "conflict");
-        assert_eq!(*world.last_fate(), Fate::Rejected);
-        assert_eq!(world.rows, before);
-    }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orderly_contracts::Reason;
+use orderly_contracts::number::Delta;
+use orderly_contracts::stock::AdjustStock;
 use orderly_contracts::text::{AdjustmentId, OrderId, Sku};
 use orderly_runtime::clock::Micros;
 use orderly_runtime::domain::{Arrival, Cause, Context, Domain, States, TimerChange};
@@ -222,6 +224,15 @@ pub(super) fn goods(lines: &[(&str, i64)]) -> Goods {
         .iter()
         .map(|(article, pieces)| (sku(article), *pieces))
         .collect()
+}
+
+pub(super) fn adjust(id: &str, article: &str, delta: i64) -> Input {
+    Input::Adjust(AdjustStock {
+        adjustment_id: AdjustmentId::new(id).unwrap(),
+        sku: sku(article),
+        delta: Delta::new(delta).unwrap(),
+        note: None,
+    })
 }
 
 /// Inputs as they arrive: a message each, a second apart.

@@ -1,0 +1,149 @@
+//! The way to the broker: windows with confirms, and patience where the broker is away or full.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use orderly_contracts::envelope::{CONTENT_TYPE, SENT_AT};
+use orderly_contracts::routes::{COMMANDS, route};
+use orderly_runtime::amqp::broker::{AmqpBroker, AmqpPublisher};
+use orderly_runtime::broker::{Broker, BrokerError, Confirmation, Publisher};
+use orderly_runtime::clock::{Clock, SystemClock, SystemEntropy};
+use orderly_runtime::message::{Outgoing, Properties};
+use orderly_runtime::retry::Pauses;
+
+use super::record::Draft;
+use crate::connections::{self, NAME};
+use crate::settings::Settings;
+
+/// The most messages that wait for their confirms at once.
+pub const WINDOW: usize = 200;
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The broker has it.
+    Confirmed,
+    /// No queue takes it.
+    Returned,
+}
+
+/// Publishes messages until each is confirmed or returned.
+pub struct Sender<'a> {
+    settings: &'a Settings,
+    patience: Duration,
+    connection: Option<(AmqpBroker, AmqpPublisher)>,
+    pauses: Pauses,
+}
+
+impl<'a> Sender<'a> {
+    /// Connects at once: who calls a command waits for an answer, not for a server. Later on a
+    /// broker that is away or full is waited for, as long as `patience` lasts without progress.
+    pub async fn connect(settings: &'a Settings, patience: Duration) -> Result<Self> {
+        let broker = connections::broker(settings).await?;
+        let publisher = broker.publisher().await?;
+        Ok(Self {
+            settings,
+            patience,
+            connection: Some((broker, publisher)),
+            pauses: Pauses::default(),
+        })
+    }
+
+    /// Publishes `drafts`; what is not confirmed is published again, under the same ids.
+    pub async fn send(&mut self, drafts: &[Draft]) -> Result<Vec<Fate>> {
+        let mut fates = vec![None; drafts.len()];
+        let mut progress = Instant::now();
+        loop {
+            let open: Vec<usize> = (0..drafts.len())
+                .filter(|index| fates[*index].is_none())
+                .collect();
+            if open.is_empty() {
+                return Ok(fates.into_iter().flatten().collect());
+            }
+            let messages: Vec<_> = open.iter().map(|index| outgoing(&drafts[*index])).collect();
+            let problem = match self.publish(&messages).await {
+                Ok(confirmations) => {
+                    for (index, confirmation) in open.iter().zip(confirmations) {
+                        fates[*index] = match confirmation {
+                            Confirmation::Confirmed => Some(Fate::Confirmed),
+                            Confirmation::Returned => Some(Fate::Returned),
+                            Confirmation::Refused => None,
+                        };
+                    }
+                    if open.iter().any(|index| fates[*index].is_some()) {
+                        progress = Instant::now();
+                        self.pauses.reset();
+                    }
+                    "the broker refuses more: a queue is full".to_owned()
+                }
+                Err(BrokerError(text)) => {
+                    self.connection = None;
+                    text
+                }
+            };
+            let open = fates.iter().filter(|fate| fate.is_none()).count();
+            if open > 0 {
+                self.wait(open, &problem, progress).await?;
+            }
+        }
+    }
+
+    /// Closes the connections.
+    pub async fn close(self) {
+        if let Some((broker, _)) = self.connection {
+            broker.close().await;
+        }
+    }
+
+    async fn publish(&mut self, messages: &[Outgoing]) -> Result<Vec<Confirmation>, BrokerError> {
+        if self.connection.is_none() {
+            let address = self.settings.broker();
+            let address = address.map_err(|error| BrokerError(error.to_string()))?;
+            let broker = AmqpBroker::connect(&address, NAME).await?;
+            let publisher = broker.publisher().await?;
+            self.connection = Some((broker, publisher));
+        }
+        match &mut self.connection {
+            Some((_, publisher)) => publisher.publish(messages).await,
+            None => Err(BrokerError("not connected".to_owned())),
+        }
+    }
+
+    async fn wait(&mut self, open: usize, problem: &str, progress: Instant) -> Result<()> {
+        if progress.elapsed() >= self.patience {
+            bail!("{open} messages of a window are not confirmed: {problem}");
+        }
+        eprintln!("orderly: {problem}; trying again with {open} messages");
+        self.pauses.pause(&SystemClock, &SystemEntropy).await;
+        Ok(())
+    }
+}
+
+/// The message as the contract wants it.
+fn outgoing(draft: &Draft) -> Outgoing {
+    let now = SystemClock.now().0;
+    let mut properties = Properties {
+        content_type: Some(CONTENT_TYPE.to_owned()),
+        kind: Some(draft.kind.clone()),
+        message_id: Some(draft.message_id.clone()),
+        correlation_id: draft.correlation.clone(),
+        timestamp: u64::try_from(now / 1_000_000).ok(),
+        app_id: Some(NAME.to_owned()),
+        delivery_mode: Some(2),
+        ..Properties::default()
+    };
+    properties.set_header(SENT_AT, now);
+    for (name, value) in &draft.headers {
+        properties.set_header(name, value.clone());
+    }
+    Outgoing {
+        exchange: route(&draft.kind)
+            .map_or(COMMANDS, |route| route.exchange)
+            .to_owned(),
+        routing_key: draft.routing_key.clone(),
+        // Also an event nobody needs is sent by hand for somebody.
+        mandatory: true,
+        properties,
+        body: draft.body.clone(),
+    }
+}

@@ -1,0 +1,4 @@
+//! Broker and store in memory: the same seams without servers, for tests and simulation.
+
+pub mod broker;
+pub mod store;

@@ -1,0 +1,308 @@
+//! The store seam in memory, for every domain alike: transactions that never overlap.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use uuid::Uuid;
+
+use crate::clock::{Clock, Micros};
+use crate::domain::{Cause, Domain, Timer, TimerChange};
+use crate::letter::Letter;
+use crate::message::Outgoing;
+use crate::store::{Changes, Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
+
+/// A database in memory.
+pub struct MemoryStore<D: Domain> {
+    content: Arc<Mutex<Content<D>>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Everything a database holds.
+pub struct Content<D: Domain> {
+    /// The worker's states.
+    pub states: BTreeMap<D::Key, D::State>,
+    /// The worker's records, in the order they were appended.
+    pub entries: Vec<D::Entry>,
+    /// Which messages have had their effect, in which batch.
+    pub inbox: BTreeMap<Cause, Processed>,
+    /// What each batch decided to publish.
+    pub batches: BTreeMap<Uuid, Batch>,
+    /// Timers, by owner, and when they are due.
+    pub timers: BTreeMap<String, (Timer, Micros)>,
+    /// Dead letters, by id, with how often each came.
+    pub letters: BTreeMap<Uuid, (Letter, u64)>,
+    suspects: BTreeMap<Cause, u32>,
+}
+
+/// A message that has had its effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Processed {
+    body_hash: [u8; 32],
+    batch: Uuid,
+    at: Micros,
+}
+
+/// The outputs of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// By what caused them.
+    pub outputs: Vec<(Cause, Vec<Outgoing>)>,
+    /// Whether they are known to be out.
+    pub is_sent: bool,
+    at: Micros,
+    leased_until: Micros,
+}
+
+impl<D: Domain> MemoryStore<D> {
+    /// An empty store that goes by `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let content = Content {
+            states: BTreeMap::new(),
+            entries: vec![],
+            inbox: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            letters: BTreeMap::new(),
+            suspects: BTreeMap::new(),
+        };
+        Self { content: Arc::new(Mutex::new(content)), clock }
+    }
+
+    /// What it holds, for whoever wants to look or to meddle; no transaction runs meanwhile.
+    pub async fn content(&self) -> OwnedMutexGuard<Content<D>> {
+        self.content.clone().lock_owned().await
+    }
+}
+
+/// A transaction: it holds the whole store, and changes it when it commits.
+pub struct MemoryUnit<D: Domain> {
+    content: OwnedMutexGuard<Content<D>>,
+    now: Micros,
+    claimed: Vec<(Cause, Processed)>,
+    work: Option<Work<D>>,
+}
+
+impl<D: Domain> Unit<D> for MemoryUnit<D> {
+    async fn claim(&mut self, batch: Uuid, claims: &[Claim]) -> Result<Vec<Standing>, StoreError> {
+        let mut standings = Vec::with_capacity(claims.len());
+        for Claim { cause, body_hash, .. } in claims {
+            let Some(known) = self.content.inbox.get(cause) else {
+                let processed = Processed { body_hash: *body_hash, batch, at: self.now };
+                self.claimed.push((cause.clone(), processed));
+                standings.push(Standing::Fresh);
+                continue;
+            };
+            standings.push(if known.body_hash == *body_hash {
+                Standing::Done { unsent: self.content.unsent(known.batch, cause) }
+            } else {
+                Standing::Conflict
+            });
+        }
+        Ok(standings)
+    }
+
+    async fn load(
+        &mut self,
+        keys: &BTreeSet<D::Key>,
+    ) -> Result<BTreeMap<D::Key, D::State>, StoreError> {
+        let mut found = BTreeMap::new();
+        let mut wanted: Vec<D::Key> = keys.iter().cloned().collect();
+        while let Some(key) = wanted.pop() {
+            if let Some(state) = self.content.states.get(&key)
+                && !found.contains_key(&key)
+            {
+                wanted.extend(D::leads_to(state));
+                found.insert(key, state.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
+        let Changes { created, updated } = &work.changes;
+        let is_there = |key: &D::Key| self.content.states.contains_key(key);
+        if let Some((key, _)) = created.iter().find(|(key, _)| is_there(key)) {
+            return Err(StoreError::Conflict(format!("{key:?} exists already")));
+        }
+        if let Some((key, _)) = updated.iter().find(|(key, _)| !is_there(key)) {
+            return Err(StoreError::Conflict(format!("{key:?} does not exist")));
+        }
+        self.work = Some(Work {
+            batch: work.batch,
+            changes: Changes { created: created.clone(), updated: updated.clone() },
+            entries: work.entries.clone(),
+            timers: work.timers.clone(),
+            spent: work.spent.clone(),
+            outputs: work.outputs.clone(),
+            disclaimed: work.disclaimed.clone(),
+            sent: work.sent.clone(),
+        });
+        Ok(())
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        let claimed = std::mem::take(&mut self.claimed);
+        self.content.inbox.extend(claimed);
+        if let Some(work) = self.work.take() {
+            self.content.absorb(work, self.now);
+        }
+        Ok(())
+    }
+
+    async fn rollback(self) {}
+}
+
+impl<D: Domain> Content<D> {
+    fn unsent(&self, batch: Uuid, cause: &Cause) -> Vec<Outgoing> {
+        let batch = self.batches.get(&batch).filter(|batch| !batch.is_sent);
+        let outputs = batch.into_iter().flat_map(|batch| &batch.outputs);
+        outputs.filter(|(of, _)| of == cause).flat_map(|(_, outputs)| outputs.clone()).collect()
+    }
+
+    fn absorb(&mut self, work: Work<D>, now: Micros) {
+        self.states.extend(work.changes.created);
+        self.states.extend(work.changes.updated);
+        self.entries.extend(work.entries);
+        for timer in work.spent {
+            if self.timers.get(&timer.owner).is_some_and(|(found, _)| *found == timer) {
+                self.timers.remove(&timer.owner);
+            }
+        }
+        for (owner, change) in work.timers {
+            match change {
+                TimerChange::Set { timer, after } => {
+                    self.timers.insert(owner, (timer, now + after));
+                }
+                TimerChange::Clear { owner } => {
+                    self.timers.remove(&owner);
+                }
+            }
+        }
+        if !work.outputs.is_empty() {
+            let outputs = work.outputs;
+            let batch = Batch { outputs, is_sent: false, at: now, leased_until: Micros(0) };
+            self.batches.insert(work.batch, batch);
+        }
+        for cause in work.disclaimed {
+            self.inbox.remove(&cause);
+        }
+        self.mark_sent(&work.sent);
+    }
+
+    fn mark_sent(&mut self, batches: &[Uuid]) {
+        for id in batches {
+            if let Some(batch) = self.batches.get_mut(id) {
+                batch.is_sent = true;
+            }
+        }
+    }
+}
+
+impl<D: Domain> Store<D> for MemoryStore<D> {
+    type Unit = MemoryUnit<D>;
+
+    async fn begin(&self) -> Result<MemoryUnit<D>, StoreError> {
+        let content = self.content().await;
+        Ok(MemoryUnit { content, now: self.clock.now(), claimed: vec![], work: None })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn due_timers(&self, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
+        let now = self.clock.now();
+        let content = self.content().await;
+        let mut due: Vec<DueTimer> = content
+            .timers
+            .values()
+            .filter(|(_, due_at)| *due_at <= now)
+            .map(|(timer, due_at)| DueTimer { timer: timer.clone(), due_at: *due_at })
+            .collect();
+        due.sort_by_key(|due| due.due_at);
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    async fn postpone(&self, timers: &[Timer], by: Duration) -> Result<(), StoreError> {
+        let due_at = self.clock.now() + by;
+        let mut content = self.content().await;
+        for timer in timers {
+            if let Some((found, at)) = content.timers.get_mut(&timer.owner)
+                && found == timer
+            {
+                *at = due_at;
+            }
+        }
+        Ok(())
+    }
+
+    async fn mark_sent(&self, batches: &[Uuid]) -> Result<(), StoreError> {
+        self.content().await.mark_sent(batches);
+        Ok(())
+    }
+
+    async fn unsent(
+        &self,
+        age: Duration,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, Vec<Outgoing>)>, StoreError> {
+        let now = self.clock.now();
+        let mut content = self.content().await;
+        let is_left = |batch: &Batch| {
+            !batch.is_sent && batch.at + age < now && batch.leased_until < now
+        };
+        let left = content.batches.iter_mut().filter(|(_, batch)| is_left(batch));
+        Ok(left
+            .take(limit)
+            .map(|(id, batch)| {
+                batch.leased_until = now + age;
+                (*id, batch.outputs.iter().flat_map(|(_, outputs)| outputs.clone()).collect())
+            })
+            .collect())
+    }
+
+    async fn note_suspect(&self, cause: &Cause) -> Result<u32, StoreError> {
+        let mut content = self.content().await;
+        let deaths = content.suspects.entry(cause.clone()).or_default();
+        *deaths += 1;
+        Ok(*deaths)
+    }
+
+    async fn clear_suspect(&self, cause: &Cause) -> Result<(), StoreError> {
+        self.content().await.suspects.remove(cause);
+        Ok(())
+    }
+
+    async fn file_letters(&self, letters: &[Letter]) -> Result<(), StoreError> {
+        let mut content = self.content().await;
+        for letter in letters {
+            let filed = content.letters.entry(letter.explanation.id);
+            filed.or_insert_with(|| (letter.clone(), 0)).1 += 1;
+        }
+        Ok(())
+    }
+
+    async fn purge(&self, retention: Duration, limit: usize) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let mut content = self.content().await;
+        let old: Vec<Cause> = content
+            .inbox
+            .iter()
+            .filter(|(_, processed)| processed.at + retention < now)
+            .map(|(cause, _)| cause.clone())
+            .take(limit)
+            .collect();
+        for cause in &old {
+            content.inbox.remove(cause);
+        }
+        content.batches.retain(|_, batch| !(batch.is_sent && batch.at + retention < now));
+        Ok(old.len() as u64)
+    }
+
+    async fn in_progress(&self, _: u32) -> Result<u32, StoreError> {
+        Ok(0)
+    }
+}

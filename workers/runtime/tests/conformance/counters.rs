@@ -1,0 +1,128 @@
+//! The smallest domain there is: named counters, a log, and a timer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use orderly_contracts::routes::Party;
+use orderly_contracts::{Reason, Refusal};
+use orderly_runtime::domain::{Arrival, Decision, Domain, Output, States, Timer, Verdict};
+use orderly_runtime::postgres::session::Session;
+use orderly_runtime::postgres::tables::Tables;
+use orderly_runtime::store::{Changes, StoreError};
+
+/// Adds to counters.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Counters;
+
+/// What happens to a counter.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Input {
+    /// It grows, and everybody is told.
+    Add(String, i64),
+    /// It can't be decided now.
+    Later,
+    /// It can never be decided.
+    Never,
+    /// Deciding on it panics.
+    Panic,
+}
+
+impl Domain for Counters {
+    const PARTY: Party = Party::Stock;
+
+    type Input = Input;
+    type Key = String;
+    type State = i64;
+    type Entry = (String, i64);
+
+    fn decode(_: &str, body: &[u8]) -> Result<Input, Refusal> {
+        let text = str::from_utf8(body).unwrap_or_default();
+        match text.split_once('+') {
+            Some((name, by)) => Ok(Input::Add(name.to_owned(), by.parse().unwrap_or(0))),
+            None if text == "later" => Ok(Input::Later),
+            None if text == "never" => Ok(Input::Never),
+            None if text == "panic" => Ok(Input::Panic),
+            None => Err(Refusal::new(Reason::InvalidContent, "no sum")),
+        }
+    }
+
+    fn due(timer: &Timer) -> Option<Input> {
+        Some(Input::Add(timer.owner.clone(), 1_000))
+    }
+
+    fn keys(input: &Input) -> Vec<String> {
+        match input {
+            Input::Add(name, _) => vec![name.clone()],
+            Input::Later | Input::Never | Input::Panic => vec![],
+        }
+    }
+
+    fn decide(&self, arrival: &Arrival<Input>, states: &States<Self>) -> Verdict<Self> {
+        let (name, by) = match &arrival.input {
+            Input::Add(name, by) => (name, by),
+            Input::Later => return Verdict::Retry("not now".to_owned()),
+            Input::Never => {
+                return Verdict::Dead(Refusal::new(Reason::InvalidContent, "never"));
+            }
+            Input::Panic => panic!("asked to"),
+        };
+        let value = states.get(name).copied().unwrap_or(0) + by;
+        let mut decision = Decision::nothing()
+            .change(name.clone(), value)
+            .entry((name.clone(), *by));
+        decision.outputs.push(Output {
+            kind: "stock.adjusted.v1",
+            correlation: name.clone(),
+            body: format!("{name}={value}").into_bytes(),
+        });
+        let timer = Timer { owner: name.clone(), step: "tick".to_owned(), round: 0 };
+        if *by < 0 { decision.clear_timer(name) } else { decision.set_timer(timer, Duration::ZERO) }
+            .done()
+    }
+}
+
+/// The counters in PostgreSQL.
+pub(crate) struct CounterTables;
+
+/// The tables, as a migration would make them. A counter above a million is refused.
+pub(crate) const SCHEMA: &str = "
+    CREATE TABLE counters (name text COLLATE \"C\" PRIMARY KEY,
+                           value bigint NOT NULL CHECK (value <= 1000000));
+    CREATE TABLE additions (id bigint GENERATED ALWAYS AS IDENTITY, name text, amount bigint)";
+
+impl Tables<Counters> for CounterTables {
+    async fn load(
+        session: Session<'_>,
+        keys: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, i64>, StoreError> {
+        let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let sql = "SELECT name, value FROM counters WHERE name = ANY ($1)
+                   ORDER BY name FOR UPDATE";
+        let rows = session.query(sql, &[&names]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    async fn save(
+        session: Session<'_>,
+        changes: &Changes<Counters>,
+        entries: &[(String, i64)],
+    ) -> Result<(), StoreError> {
+        let (names, values) = columns(&changes.created);
+        let sql = "INSERT INTO counters SELECT * FROM unnest($1::text[], $2::bigint[])
+                   ON CONFLICT DO NOTHING";
+        session.execute_on(names.len(), sql, &[&names, &values]).await?;
+        let (names, values) = columns(&changes.updated);
+        let sql = "UPDATE counters SET value = changed.value
+                   FROM unnest($1::text[], $2::bigint[]) AS changed (name, value)
+                   WHERE counters.name = changed.name";
+        session.execute_on(names.len(), sql, &[&names, &values]).await?;
+        let (names, amounts) = columns(entries);
+        let sql = "INSERT INTO additions (name, amount)
+                   SELECT * FROM unnest($1::text[], $2::bigint[])";
+        session.execute_on(names.len(), sql, &[&names, &amounts]).await
+    }
+}
+
+fn columns(rows: &[(String, i64)]) -> (Vec<&str>, Vec<i64>) {
+    rows.iter().map(|(name, value)| (name.as_str(), *value)).unzip()
+}

@@ -1,0 +1,294 @@
+//! The suite for stores.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orderly_contracts::{Reason, Refusal};
+use orderly_devstack::TestBed;
+use orderly_runtime::clock::{Entropy, Micros, SystemClock, SystemEntropy};
+use orderly_runtime::config::Reader;
+use orderly_runtime::domain::{Arrival, Cause, Context, States, Timer};
+use orderly_runtime::fold::fold;
+use orderly_runtime::letter::Letter;
+use orderly_runtime::memory::store::MemoryStore;
+use orderly_runtime::message::{Delivery, HeaderValue, Properties};
+use orderly_runtime::postgres::connect::{client, pool};
+use orderly_runtime::postgres::migrate::migrate;
+use orderly_runtime::postgres::store::PgStore;
+use orderly_runtime::store::{Claim, Standing, Store, StoreError, Unit, Work};
+use uuid::Uuid;
+
+use crate::counters::{CounterTables, Counters, Input, SCHEMA};
+
+/// What the suite runs on.
+type Outcome = anyhow::Result<()>;
+
+fn memory() -> MemoryStore<Counters> {
+    MemoryStore::new(Arc::new(SystemClock))
+}
+
+async fn postgres(bed: &TestBed) -> anyhow::Result<PgStore<CounterTables>> {
+    let address = Reader::new(bed.env())
+        .address("ORDERLY_STOCK_DATABASE", &["postgres"])
+        .ok_or_else(|| anyhow::anyhow!("no database"))?;
+    migrate(&address, refinery_of_nothing()).await?;
+    client(&address, "test").await?.batch_execute(SCHEMA).await?;
+    let timeout = Duration::from_secs(10);
+    Ok(PgStore::new(pool(&address, "test", 8, timeout)?, timeout))
+}
+
+fn refinery_of_nothing() -> refinery::Runner {
+    refinery::Runner::new(&[])
+}
+
+macro_rules! conforms {
+    ($($test:ident),* $(,)?) => {
+        mod memory_store {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() -> super::Outcome {
+                super::$test(&super::memory()).await
+            })*
+        }
+        mod postgres_store {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() -> super::Outcome {
+                let bed = orderly_devstack::TestBed::new()?;
+                super::$test(&super::postgres(&bed).await?).await
+            })*
+        }
+    };
+}
+
+conforms!(
+    a_claim_is_fresh_once,
+    what_is_not_committed_never_happened,
+    a_duplicate_repeats_its_outputs_until_they_are_out,
+    another_body_under_the_same_id_is_a_conflict,
+    a_disclaimed_message_is_fresh_again,
+    a_state_is_never_created_twice,
+    states_survive_and_are_loaded,
+    what_was_left_unsent_is_leased_once,
+    timers_fall_due_are_put_off_and_spent,
+    suspects_are_counted_until_cleared,
+    a_letter_that_comes_again_is_counted_and_nothing_is_lost,
+    the_inbox_forgets_what_is_old,
+);
+
+fn cause(id: &str) -> Cause {
+    Cause { source: "client", id: id.to_owned() }
+}
+
+fn claim(id: &str, body: u8) -> Claim {
+    Claim { cause: cause(id), kind: "stock.adjust.v1", body_hash: [body; 32] }
+}
+
+fn arrival(id: &str, name: &str, by: i64) -> Arrival<Input> {
+    Arrival {
+        cause: cause(id),
+        kind: "stock.adjust.v1",
+        at: Micros(1_700_000_000_000_000),
+        context: Context::default(),
+        input: Input::Add(name.to_owned(), by),
+    }
+}
+
+/// Claims and processes additions as the loop does; the standings.
+async fn process<S: Store<Counters>>(
+    store: &S,
+    additions: &[(&str, &str, i64)],
+    change: impl FnOnce(&mut Work<Counters>),
+) -> Result<(Uuid, Vec<Standing>), StoreError> {
+    let batch = SystemEntropy.uuid();
+    let arrivals: Vec<_> = additions.iter().map(|(id, name, by)| arrival(id, name, *by)).collect();
+    let mut claims: Vec<Claim> = additions.iter().map(|(id, _, _)| claim(id, 1)).collect();
+    claims.sort_by(|a, b| a.cause.cmp(&b.cause));
+    let mut unit = store.begin().await?;
+    let standings = unit.claim(batch, &claims).await?;
+    let keys: BTreeSet<String> = additions.iter().map(|(_, name, _)| (*name).to_owned()).collect();
+    let rows = unit.load(&keys).await?;
+    let refs: Vec<_> = arrivals.iter().collect();
+    let mut work = fold(&Counters, batch, &refs, States::new(keys, rows)).work;
+    change(&mut work);
+    unit.save(&work).await?;
+    unit.commit().await?;
+    Ok((batch, standings))
+}
+
+async fn a_claim_is_fresh_once(store: &impl Store<Counters>) -> Outcome {
+    let (_, standings) = process(store, &[("a", "x", 1), ("b", "x", 1)], |_| ()).await?;
+    assert_eq!(standings, [Standing::Fresh, Standing::Fresh]);
+    let mut unit = store.begin().await?;
+    let standings = unit.claim(SystemEntropy.uuid(), &[claim("a", 1), claim("c", 1)]).await?;
+    assert!(matches!(standings[..], [Standing::Done { .. }, Standing::Fresh]));
+    unit.rollback().await;
+    Ok(())
+}
+
+async fn what_is_not_committed_never_happened(store: &impl Store<Counters>) -> Outcome {
+    for is_polite in [true, false] {
+        let mut unit = store.begin().await?;
+        unit.claim(SystemEntropy.uuid(), &[claim("a", 1)]).await?;
+        if is_polite {
+            unit.rollback().await;
+        } else {
+            drop(unit);
+        }
+    }
+    let mut unit = store.begin().await?;
+    assert_eq!(unit.claim(SystemEntropy.uuid(), &[claim("a", 1)]).await?, [Standing::Fresh]);
+    Ok(())
+}
+
+async fn a_duplicate_repeats_its_outputs_until_they_are_out(
+    store: &impl Store<Counters>,
+) -> Outcome {
+    let (batch, _) = process(store, &[("a", "x", 1), ("b", "y", 2)], |_| ()).await?;
+    let again = async |id: &str| -> anyhow::Result<Vec<Vec<u8>>> {
+        let mut unit = store.begin().await?;
+        let mut standings = unit.claim(SystemEntropy.uuid(), &[claim(id, 1)]).await?;
+        unit.rollback().await;
+        match standings.pop() {
+            Some(Standing::Done { unsent }) => {
+                assert!(unsent.iter().all(|message| !message.id().is_empty()));
+                Ok(unsent.into_iter().map(|message| message.body).collect())
+            }
+            other => anyhow::bail!("{other:?}"),
+        }
+    };
+    assert_eq!(again("a").await?, [b"x=1".to_vec()]);
+    assert_eq!(again("b").await?, [b"y=2".to_vec()]);
+    store.mark_sent(&[batch]).await?;
+    assert!(again("a").await?.is_empty());
+    Ok(())
+}
+
+async fn another_body_under_the_same_id_is_a_conflict(store: &impl Store<Counters>) -> Outcome {
+    process(store, &[("a", "x", 1)], |_| ()).await?;
+    let mut unit = store.begin().await?;
+    let standings = unit.claim(SystemEntropy.uuid(), &[claim("a", 2)]).await?;
+    assert_eq!(standings, [Standing::Conflict]);
+    unit.rollback().await;
+    Ok(())
+}
+
+async fn a_disclaimed_message_is_fresh_again(store: &impl Store<Counters>) -> Outcome {
+    process(store, &[("a", "x", 1), ("b", "x", 1)], |work| {
+        work.disclaimed.push(cause("b"));
+    })
+    .await?;
+    let mut unit = store.begin().await?;
+    let standings = unit.claim(SystemEntropy.uuid(), &[claim("a", 1), claim("b", 1)]).await?;
+    assert!(matches!(standings[..], [Standing::Done { .. }, Standing::Fresh]));
+    unit.rollback().await;
+    Ok(())
+}
+
+async fn a_state_is_never_created_twice(store: &impl Store<Counters>) -> Outcome {
+    process(store, &[("a", "x", 1)], |_| ()).await?;
+    let late = process(store, &[("b", "x", 5)], |work| {
+        // As if nothing had been found when loading: somebody else was faster.
+        work.changes.created = std::mem::take(&mut work.changes.updated);
+    })
+    .await;
+    assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
+    let mut unit = store.begin().await?;
+    let found = unit.load(&BTreeSet::from(["x".to_owned()])).await?;
+    assert_eq!(found.get("x"), Some(&1));
+    Ok(())
+}
+
+async fn states_survive_and_are_loaded(store: &impl Store<Counters>) -> Outcome {
+    process(store, &[("a", "x", 1), ("b", "y", 2), ("c", "x", 3)], |_| ()).await?;
+    process(store, &[("d", "x", 10), ("e", "z", 5)], |_| ()).await?;
+    let mut unit = store.begin().await?;
+    let asked = ["w", "x", "y", "z"].map(str::to_owned);
+    let found: Vec<_> = unit.load(&asked.into()).await?.into_iter().collect();
+    let expected = [("x", 14), ("y", 2), ("z", 5)].map(|(name, value)| (name.to_owned(), value));
+    assert_eq!(found, expected);
+    Ok(())
+}
+
+async fn what_was_left_unsent_is_leased_once(store: &impl Store<Counters>) -> Outcome {
+    let (left, _) = process(store, &[("a", "x", 1), ("b", "x", 1)], |_| ()).await?;
+    let (out, _) = process(store, &[("c", "x", 1)], |_| ()).await?;
+    store.mark_sent(&[out]).await?;
+    let age = Duration::from_millis(300);
+    assert!(store.unsent(Duration::from_secs(60), 10).await?.is_empty(), "too young");
+    let leased = loop {
+        let leased = store.unsent(age, 10).await?;
+        if !leased.is_empty() {
+            break leased;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(leased.len(), 1);
+    assert_eq!(leased[0].0, left);
+    let bodies: Vec<_> = leased[0].1.iter().map(|message| message.body.clone()).collect();
+    assert_eq!(bodies, [b"x=1".to_vec(), b"x=2".to_vec()]);
+    assert!(store.unsent(age, 10).await?.is_empty(), "it is leased");
+    Ok(())
+}
+
+async fn timers_fall_due_are_put_off_and_spent(store: &impl Store<Counters>) -> Outcome {
+    process(store, &[("a", "x", 1), ("b", "y", 1), ("c", "z", 1)], |_| ()).await?;
+    process(store, &[("d", "z", -1)], |_| ()).await?;
+    let owners = async || -> anyhow::Result<BTreeSet<String>> {
+        let due = store.due_timers(10).await?;
+        Ok(due.into_iter().map(|due| due.timer.owner).collect())
+    };
+    assert_eq!(owners().await?, BTreeSet::from(["x".to_owned(), "y".to_owned()]));
+    let timer = |owner: &str| Timer { owner: owner.to_owned(), step: "tick".to_owned(), round: 0 };
+    store.postpone(&[timer("x")], Duration::from_secs(60)).await?;
+    assert_eq!(owners().await?, BTreeSet::from(["y".to_owned()]));
+    let stale = Timer { round: 7, ..timer("y") };
+    process(store, &[("e", "w", -1)], |work| work.spent = vec![stale]).await?;
+    assert_eq!(owners().await?.len(), 1, "another round is another timer");
+    process(store, &[("f", "w", -1)], |work| work.spent = vec![timer("y")]).await?;
+    assert!(owners().await?.is_empty());
+    Ok(())
+}
+
+async fn suspects_are_counted_until_cleared(store: &impl Store<Counters>) -> Outcome {
+    assert_eq!(store.note_suspect(&cause("a")).await?, 1);
+    assert_eq!(store.note_suspect(&cause("a")).await?, 2);
+    assert_eq!(store.note_suspect(&cause("b")).await?, 1);
+    store.clear_suspect(&cause("a")).await?;
+    assert_eq!(store.note_suspect(&cause("a")).await?, 1);
+    Ok(())
+}
+
+async fn a_letter_that_comes_again_is_counted_and_nothing_is_lost(
+    store: &impl Store<Counters>,
+) -> Outcome {
+    let mut properties = Properties { message_id: Some("with \0 nul".to_owned()), ..Properties::default() };
+    properties.set_header("nul", HeaderValue::Text("a\0b".to_owned()));
+    let delivery = Delivery {
+        tag: 1,
+        returns: 0,
+        exchange: "orderly.commands".to_owned(),
+        routing_key: "stock.adjust.v1".to_owned(),
+        properties,
+        body: vec![0, 159, 146, 150],
+    };
+    let refusal = Refusal::new(Reason::InvalidUtf8, "not \0 UTF-8");
+    let letter = Letter::about(&delivery, "stock.commands", "test", &refusal, Micros(1));
+    store.file_letters(&[letter.clone(), letter]).await?;
+    Ok(())
+}
+
+async fn the_inbox_forgets_what_is_old(store: &impl Store<Counters>) -> Outcome {
+    let (batch, _) = process(store, &[("a", "x", 1), ("b", "x", 1)], |_| ()).await?;
+    store.mark_sent(&[batch]).await?;
+    assert_eq!(store.purge(Duration::from_secs(60), 100).await?, 0);
+    let forgotten = loop {
+        let forgotten = store.purge(Duration::from_millis(1), 100).await?;
+        if forgotten > 0 {
+            break forgotten;
+        }
+    };
+    assert_eq!(forgotten, 2);
+    let mut unit = store.begin().await?;
+    assert_eq!(unit.claim(SystemEntropy.uuid(), &[claim("a", 1)]).await?, [Standing::Fresh]);
+    Ok(())
+}
