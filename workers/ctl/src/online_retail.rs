@@ -62,10 +62,10 @@ impl<R: Read> Source<R> {
 impl Columns {
     fn find(headings: &ByteRecord) -> Result<Self> {
         let find = |name: &str| {
-            let is_it = |heading: &[u8]| heading.strip_prefix(b"\xef\xbb\xbf").unwrap_or(heading);
-            let found = headings
-                .iter()
-                .position(|heading| is_it(heading) == name.as_bytes());
+            let mark = b"\xef\xbb\xbf".as_slice();
+            let found = headings.iter().position(|heading| {
+                heading.strip_prefix(mark).unwrap_or(heading) == name.as_bytes()
+            });
             found.with_context(|| format!("its first row has no column {name}"))
         };
         Ok(Self {

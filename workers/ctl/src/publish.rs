@@ -34,7 +34,7 @@ use transfer::{Manner, Tally, Transfer};
 /// Where messages come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A message a line: {"type": ..., "message_id": ..., "body": {...}, "headers": {...}}
+    /// A message a line: `{"type": ..., "message_id": ..., "body": {...}, "headers": {...}}`
     Jsonl,
     /// CSV files of the Online Retail data; every invoice is an order
     OnlineRetail,
@@ -67,7 +67,7 @@ pub struct Arguments {
     /// At most so many messages a second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Write {type, message_id, order_id} of each confirmed message to this file, a JSON line each
+    /// Write a JSON line `{type, message_id, order_id}` for each confirmed message to this file
     #[arg(long, value_name = "FILE")]
     receipts: Option<PathBuf>,
     /// Write each refused record to this file, a JSON line each

@@ -87,6 +87,8 @@ pub(crate) fn judge(facts: &Facts, waiting: &Waiting) -> Verdict {
         return judge_findings(findings, facts, waiting);
     }
     match has_ended(facts) {
+        // An order that came to light during the reading is no tombstone.
+        Some(Outcome::Tombstone) if facts.has_moved => Verdict::Open(Reason::Moving),
         Some(outcome) => Verdict::Clean(outcome),
         None => Verdict::Open(still_open(facts)),
     }

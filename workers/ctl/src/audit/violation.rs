@@ -153,7 +153,7 @@ violations! {
         => "adjustments_wrong",
         "{made} adjustments come to {made_sum}, but {posted} entries of the ledger to {posted_sum}";
     /// What was captured and kept is not what confirmed orders cost.
-    MoneySumWrong { kept: i64, confirmed: i64, open: i64 } => "money_sum_wrong",
+    MoneySumWrong { kept: i128, confirmed: i128, open: i128 } => "money_sum_wrong",
         "{kept} are kept, but confirmed orders cost {confirmed} and open ones account for {open}";
     /// A living worker does not publish what it has decided.
     OutboxStuck { batches: i64, seconds: i64 } => "outbox_stuck",

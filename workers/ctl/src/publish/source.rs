@@ -41,8 +41,11 @@ impl Read for Input {
     }
 }
 
+/// An input with its name for messages.
+pub type Named = (String, BufReader<Input>);
+
 /// Opens `paths`, where `-` is stdin, each with its name for messages.
-pub fn open(paths: &[PathBuf]) -> Result<(Vec<(String, BufReader<Input>)>, Extent)> {
+pub fn open(paths: &[PathBuf]) -> Result<(Vec<Named>, Extent)> {
     let mut extent = Extent {
         length: Some(0),
         ..Extent::default()
@@ -70,7 +73,7 @@ fn open_one(path: &Path) -> Result<Opened> {
         if about.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok((file, about.is_file().then(|| about.len())))
+        Ok((file, about.is_file().then_some(about.len())))
     };
     let (file, length) = open().with_context(|| format!("can't read {name}"))?;
     Ok((name, Box::new(file), length))

@@ -280,7 +280,11 @@ fn goods_are_summed_by_article_without_services_and_empty_lines() {
         Ok(reserve(5))
     );
 
-    let line = |sku, quantity, service| json!({ "sku": sku, "quantity": quantity, "unit_price": 1, "service": service });
+    let line = |sku, quantity, service| {
+        json!({
+            "sku": sku, "quantity": quantity, "unit_price": 1, "service": service,
+        })
+    };
     let lines = json!([
         line("cup", 2, false),
         line("POST", 1, true),

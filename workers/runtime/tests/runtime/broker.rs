@@ -19,16 +19,16 @@ type Outcome = anyhow::Result<()>;
 
 const KIND: &str = "stock.reserve.v1";
 
-fn ladder() -> Ladder {
+pub(crate) fn ladder() -> Ladder {
     Ladder::new(vec![Duration::from_millis(50), Duration::from_millis(100)])
 }
 
-fn memory() -> MemoryBroker {
+pub(crate) fn memory() -> MemoryBroker {
     let all = WORKERS.into_iter().flat_map(|party| queues(party, &ladder()));
     MemoryBroker::new(all, Arc::new(SystemClock))
 }
 
-async fn rabbitmq(bed: &TestBed) -> anyhow::Result<AmqpBroker> {
+pub(crate) async fn rabbitmq(bed: &TestBed) -> anyhow::Result<AmqpBroker> {
     let address = Reader::new(bed.env())
         .address("ORDERLY_BROKER", &["amqp"])
         .ok_or_else(|| anyhow::anyhow!("no broker"))?;

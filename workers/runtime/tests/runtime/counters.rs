@@ -71,7 +71,7 @@ impl Domain for Counters {
             .change(name.clone(), value)
             .entry((name.clone(), *by));
         decision.outputs.push(Output {
-            kind: "stock.adjusted.v1",
+            kind: "stock.reserved.v1",
             correlation: name.clone(),
             body: format!("{name}={value}").into_bytes(),
         });

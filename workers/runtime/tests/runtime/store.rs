@@ -24,11 +24,11 @@ use crate::counters::{CounterTables, Counters, Input, SCHEMA};
 /// What the suite runs on.
 type Outcome = anyhow::Result<()>;
 
-fn memory() -> MemoryStore<Counters> {
+pub(crate) fn memory() -> MemoryStore<Counters> {
     MemoryStore::new(Arc::new(SystemClock))
 }
 
-async fn postgres(bed: &TestBed) -> anyhow::Result<PgStore<CounterTables>> {
+pub(crate) async fn postgres(bed: &TestBed) -> anyhow::Result<PgStore<CounterTables>> {
     let address = Reader::new(bed.env())
         .address("ORDERLY_STOCK_DATABASE", &["postgres"])
         .ok_or_else(|| anyhow::anyhow!("no database"))?;

@@ -1,0 +1,290 @@
+//! The loop over a queue: what becomes of good and bad messages, alone and in one batch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use orderly_contracts::Reason;
+use orderly_contracts::routes::{COMMANDS, ORDER_ANSWERS, Party, STOCK_COMMANDS};
+use orderly_devstack::TestBed;
+use orderly_runtime::batch::Processor;
+use orderly_runtime::broker::{Acks, Broker, Confirmation, Deliveries, Publisher};
+use orderly_runtime::clock::{Clock, SystemClock, SystemEntropy};
+use orderly_runtime::domain::Domain;
+use orderly_runtime::gate::Gate;
+use orderly_runtime::health::Health;
+use orderly_runtime::lane::{BatchLimits, Lane, Watermark};
+use orderly_runtime::letter::Letter;
+use orderly_runtime::message::{Outgoing, Properties};
+use orderly_runtime::reception::Reception;
+use orderly_runtime::stop;
+use orderly_runtime::store::Store;
+use orderly_runtime::topology::dead_queue;
+use proptest::prelude::*;
+
+use crate::broker::{ladder, memory as memory_broker, rabbitmq};
+use crate::counters::Counters;
+use crate::store::{memory as memory_store, postgres};
+
+type Outcome = anyhow::Result<()>;
+
+const KIND: &str = "stock.adjust.v1";
+
+fn message(id: &str, body: &str) -> Outgoing {
+    Outgoing {
+        exchange: COMMANDS.to_owned(),
+        routing_key: KIND.to_owned(),
+        mandatory: true,
+        properties: Properties {
+            message_id: Some(id.to_owned()),
+            kind: Some(KIND.to_owned()),
+            delivery_mode: Some(2),
+            ..Properties::default()
+        },
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+fn lane<B: Broker, S: Store<Counters>>(
+    broker: &Arc<B>,
+    store: &Arc<S>,
+    batch: usize,
+    stop: stop::Stop,
+) -> Lane<Counters, B, S> {
+    Lane {
+        broker: broker.clone(),
+        reception: Reception {
+            queue: STOCK_COMMANDS,
+            body_bytes_max: 1 << 20,
+            decode: Counters::decode,
+        },
+        processor: Processor {
+            domain: Arc::new(Counters),
+            store: store.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            ladder: ladder(),
+            queue: STOCK_COMMANDS,
+            worker: "test".to_owned(),
+        },
+        limits: BatchLimits { messages: batch, bytes: 1 << 20, prefetch: 1_000 },
+        gate: Gate::always_open(),
+        watermark: Watermark::default(),
+        health: Health::default(),
+        stop,
+    }
+}
+
+/// What a lane made of messages: the outputs by their ids, and the dead letters by message ids.
+struct Result {
+    outputs: BTreeMap<String, Vec<u8>>,
+    letters: BTreeMap<String, Letter>,
+}
+
+/// Publishes, runs a lane until as many letters are there as expected and every message is
+/// settled, and collects.
+async fn run<B: Broker, S: Store<Counters>>(
+    broker: B,
+    store: Arc<S>,
+    messages: &[Outgoing],
+    batch: usize,
+    letters: usize,
+) -> anyhow::Result<(Result, Arc<S>)> {
+    let broker = Arc::new(broker);
+    let confirmations = broker.publisher().await?.publish(messages).await?;
+    assert!(confirmations.iter().all(|one| *one == Confirmation::Confirmed));
+    let (stopper, stop) = stop::channel();
+    let running = tokio::spawn(lane(&broker, &store, batch, stop).run());
+    let dead = dead_queue(Party::Stock);
+    loop {
+        let is_done = broker.depth(STOCK_COMMANDS).await?.ready == 0
+            && broker.depth(&dead).await?.ready as usize >= letters;
+        if is_done || running.is_finished() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // A stop settles whatever the lane has in hand.
+    stopper.request();
+    tokio::time::timeout(Duration::from_secs(20), running).await???;
+    let outputs = drain(&*broker, ORDER_ANSWERS, 0).await?;
+    let letters = drain(&*broker, &dead, letters).await?.into_iter().map(|delivery| {
+        let letter = Letter::read(delivery, "test", SystemClock.now());
+        let id = letter.explanation.properties.message_id.clone();
+        (id.unwrap_or_default(), letter)
+    });
+    let outputs = outputs.into_iter().map(|delivery| {
+        (delivery.properties.message_id.unwrap_or_default(), delivery.body)
+    });
+    Ok((Result { outputs: outputs.collect(), letters: letters.collect() }, store))
+}
+
+/// Everything in a queue, and at least so many messages: a quorum queue's count lags behind.
+async fn drain(
+    broker: &impl Broker,
+    queue: &str,
+    count_min: usize,
+) -> anyhow::Result<Vec<orderly_runtime::message::Delivery>> {
+    let count = count_min.max(broker.depth(queue).await?.ready as usize);
+    let (mut deliveries, mut acks) = broker.consume(queue, 2_000).await?;
+    let mut all = Vec::new();
+    for _ in 0..count {
+        all.extend(tokio::time::timeout(Duration::from_secs(10), deliveries.next()).await??);
+    }
+    if let Some(last) = all.last() {
+        acks.ack_up_to(last.tag).await?;
+    }
+    acks.close().await?;
+    Ok(all)
+}
+
+async fn counter(store: &impl Store<Counters>, name: &str) -> anyhow::Result<Option<i64>> {
+    use orderly_runtime::store::Unit;
+    let mut unit = store.begin().await?;
+    let found = unit.load(&BTreeSet::from([name.to_owned()])).await?;
+    unit.rollback().await;
+    Ok(found.get(name).copied())
+}
+
+/// Bad messages among good ones, in one batch: each ends as it must and harms no neighbour.
+async fn bad_neighbours<B: Broker, S: Store<Counters>>(broker: B, store: S) -> Outcome {
+    let mut messages: Vec<Outgoing> =
+        (0..40).map(|n| message(&format!("good-{n}"), "x+1")).collect();
+    messages.insert(10, message("empty", ""));
+    messages.insert(20, message("never", "never"));
+    messages.insert(25, message("later", "later"));
+    messages.insert(30, message("panic", "panic"));
+    messages.insert(35, message("good-3", "x+7"));
+    messages.insert(36, message("good-3", "x+1"));
+    let (result, store) = run(broker, Arc::new(store), &messages, 500, 5).await?;
+    assert_eq!(counter(&*store, "x").await?, Some(40));
+    assert_eq!(result.outputs.len(), 40);
+    let reasons: BTreeMap<&str, (Reason, u32)> = result
+        .letters
+        .iter()
+        .map(|(id, Letter { explanation, .. })| {
+            (id.as_str(), (explanation.reason, explanation.attempts))
+        })
+        .collect();
+    let expected = BTreeMap::from([
+        ("empty", (Reason::InvalidContent, 0)),
+        ("never", (Reason::InvalidContent, 0)),
+        ("later", (Reason::Exhausted, 2)),
+        ("panic", (Reason::Poison, 0)),
+        ("good-3", (Reason::IdConflict, 0)),
+    ]);
+    assert_eq!(reasons, expected);
+    let later = &result.letters["later"];
+    assert_eq!(later.body, b"later");
+    assert_eq!(later.explanation.routing_key, KIND);
+    assert!(later.explanation.first_at < later.explanation.last_at);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_messages_harm_no_neighbour_in_memory() -> Outcome {
+    bad_neighbours(memory_broker(), memory_store()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_messages_harm_no_neighbour_on_real_servers() -> Outcome {
+    let bed = TestBed::new()?;
+    bad_neighbours(rabbitmq(&bed).await?, postgres(&bed).await?).await
+}
+
+/// The table refuses a counter above a million: only the database can find this culprit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_only_the_database_refuses_is_found_by_bisecting() -> Outcome {
+    let bed = TestBed::new()?;
+    let mut messages: Vec<Outgoing> =
+        (0..30).map(|n| message(&format!("good-{n}"), &format!("c{n}+1"))).collect();
+    messages.insert(17, message("poison", "p+2000000"));
+    let (broker, store) = (rabbitmq(&bed).await?, postgres(&bed).await?);
+    let (result, store) = run(broker, Arc::new(store), &messages, 500, 1).await?;
+    assert_eq!(result.outputs.len(), 30);
+    assert_eq!(result.letters["poison"].explanation.reason, Reason::Poison);
+    assert!(result.letters["poison"].explanation.text.contains("23514"), "names the SQLSTATE");
+    assert_eq!(counter(&*store, "p").await?, None);
+    assert_eq!(counter(&*store, "c29").await?, Some(1));
+    Ok(())
+}
+
+/// A lane that dies between commit and publish: the redelivery says again what was decided.
+#[tokio::test]
+async fn what_was_committed_but_not_published_is_published_on_redelivery() -> Outcome {
+    let (broker, store) = (memory_broker(), Arc::new(memory_store()));
+    let (_stopper, stop) = stop::channel();
+    let processor = lane(&Arc::new(broker.clone()), &store, 10, stop).processor;
+    broker.publisher().await?.publish(&[message("a", "x+1")]).await?;
+    let (mut deliveries, acks) = broker.consume(STOCK_COMMANDS, 10).await?;
+    let delivery = deliveries.next().await?.ok_or_else(|| anyhow::anyhow!("nothing came"))?;
+    let reception =
+        Reception { queue: STOCK_COMMANDS, body_bytes_max: 100, decode: Counters::decode };
+    let received = reception.receive(delivery, SystemClock.now());
+    let lost = processor.process(vec![received], &mut vec![]).await?;
+    acks.close().await?;
+    let (result, _) = run(broker, store.clone(), &[], 10, 0).await?;
+    let lost: BTreeMap<String, Vec<u8>> =
+        lost.outgoing.into_iter().map(|message| (message.id().to_owned(), message.body)).collect();
+    assert_eq!(result.outputs, lost);
+    assert_eq!(counter(&*store, "x").await?, Some(1));
+    Ok(())
+}
+
+/// Returned three times, noted three times: the fourth time nobody tries any more.
+#[tokio::test]
+async fn a_message_that_kills_its_process_again_and_again_is_given_up() -> Outcome {
+    let (broker, store) = (memory_broker(), memory_store());
+    broker.publisher().await?.publish(&[message("killer", "x+1")]).await?;
+    for _ in 0..3 {
+        let (mut deliveries, acks) = broker.consume(STOCK_COMMANDS, 10).await?;
+        deliveries.next().await?;
+        acks.close().await?;
+    }
+    for _ in 0..3 {
+        let cause = orderly_runtime::domain::Cause { source: "client", id: "killer".to_owned() };
+        store.note_suspect(&cause).await?;
+    }
+    let (result, store) = run(broker, Arc::new(store), &[message("good", "x+1")], 10, 1).await?;
+    assert_eq!(result.letters["killer"].explanation.reason, Reason::CrashLoop);
+    assert_eq!(counter(&*store, "x").await?, Some(1));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Batching is invisible: any size of batches gives the same states and outputs, with
+    /// deliberate duplicates.
+    #[test]
+    fn any_split_of_the_messages_gives_the_same_result(
+        additions in proptest::collection::vec((0..20u8, 0..4u8, -5..50i64), 1..60),
+        batch in 1..20usize,
+    ) {
+        // The same number under one id is a duplicate; another one would be a conflict.
+        let mut bodies = BTreeMap::new();
+        let messages: Vec<Outgoing> = additions
+            .into_iter()
+            .map(|(id, name, by)| {
+                let body = bodies.entry(id).or_insert_with(|| format!("c{name}+{by}"));
+                message(&format!("m{id}"), body)
+            })
+            .collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (whole, one) =
+                run(memory_broker(), Arc::new(memory_store()), &messages, 500, 0).await.unwrap();
+            let (split, many) =
+                run(memory_broker(), Arc::new(memory_store()), &messages, batch, 0).await.unwrap();
+            assert_eq!(whole.outputs, split.outputs);
+            assert!(whole.letters.is_empty() && split.letters.is_empty());
+            let (one, many) = (one.content().await, many.content().await);
+            assert_eq!(one.states, many.states);
+            assert_eq!(one.entries, many.entries);
+            let timers = |content: &orderly_runtime::memory::store::Content<Counters>| {
+                content.timers.values().map(|(timer, _)| timer.clone()).collect::<Vec<_>>()
+            };
+            assert_eq!(timers(&one), timers(&many));
+        });
+    }
+}

@@ -1,0 +1,6 @@
+//! The runtime's tests: one suite for every implementation of a seam, and the loop over them.
+
+mod broker;
+mod counters;
+mod lane;
+mod store;
