@@ -4,11 +4,19 @@
 //! where everything is and open the ways there, [`output`] is how values look, [`exit`] how a
 //! command ends. [`online_retail`] turns the real data into orders.
 
+pub mod audit;
 pub mod cli;
 pub mod connections;
+pub mod dead;
+pub mod deadlines;
 pub mod exit;
+pub mod migrate;
 pub mod online_retail;
+pub mod order;
 pub mod output;
+pub mod payment;
 pub mod publish;
 pub mod receipts;
 pub mod settings;
+pub mod setup;
+pub mod stock;

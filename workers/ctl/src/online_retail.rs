@@ -19,6 +19,7 @@ use orderly_contracts::order::PlaceOrder;
 use crate::publish::record::Refused;
 use invoice::{Invoice, Row};
 
+pub(crate) use invoice::stable_hash;
 pub use invoice::{is_service, payment_token};
 pub use price::{PriceError, minor_units};
 

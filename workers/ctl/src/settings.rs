@@ -103,6 +103,12 @@ impl Settings {
         }
     }
 
+    /// Whether the database of `party` is set at all.
+    pub fn is_set(&self, party: Party) -> bool {
+        let name = format!("ORDERLY_{}_DATABASE_URL", party.name().to_uppercase());
+        self.variables.get(&name).is_some_and(|url| !url.is_empty())
+    }
+
     /// The broker.
     pub fn broker(&self) -> Result<Address, ConfigErrors> {
         self.address(Need::Broker, broker)

@@ -109,7 +109,9 @@ fn tell(outcome: &Outcome, as_json: bool) -> Result<()> {
             true => "verified with policies and bindings",
             false => "verified to be there",
         };
-        output::line(format!("{queues} queues with {bindings} bindings: {checked}"))?;
+        output::line(format!(
+            "{queues} queues with {bindings} bindings: {checked}"
+        ))?;
     }
     if !outcome.effects_checked {
         eprintln!(

@@ -6,4 +6,4 @@ mod system;
 
 pub use broker::{Client, Message, place};
 pub use database::Databases;
-pub use system::{System, eventually};
+pub use system::{System, eventually, program};

@@ -96,10 +96,17 @@ impl System {
         } else if let Some(address) = fresh.get(&http) {
             environment.insert(http, address.clone());
         }
-        let mut worker = Worker::start(&bin()?, service, &environment, self.logs.path())?;
+        let mut worker = Worker::start(&program("")?, service, &environment, self.logs.path())?;
         worker.wait_ready()?;
         self.workers.push(worker);
         Ok(self.workers.len() - 1)
+    }
+
+    /// Connects the client and the databases again, after a restart of the nodes.
+    pub async fn reconnect(&mut self) -> Result<()> {
+        self.client = Client::connect(&read(Party::Order, &self.environment)?.broker).await?;
+        self.databases = Databases::connect(&self.environment).await?;
+        Ok(())
     }
 
     /// All workers, in the order of their start.
@@ -140,11 +147,11 @@ pub(crate) fn database_address(
         .with_context(|| format!("{prefix}_URL is missing"))
 }
 
-/// The folder of the programs: where this test's own binary was built.
-fn bin() -> Result<PathBuf> {
+/// A program of the project, where this test's own binary was built; the folder itself for `""`.
+pub fn program(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.parent().and_then(|deps| deps.parent()).context("a test lies in a folder")?;
-    Ok(folder.to_owned())
+    Ok(folder.join(name))
 }
 
 /// Waits until `check` gives a value; fails with `what` if it takes too long.

@@ -35,6 +35,9 @@ pub(crate) struct Arrivals {
     pub(crate) lost: u64,
     #[serde(skip)]
     missing: Vec<Receipt>,
+    /// More is missing than is kept in mind.
+    #[serde(skip)]
+    is_beyond_bounds: bool,
 }
 
 /// Where a message went.
@@ -48,36 +51,32 @@ impl Arrivals {
     /// Looks for every message in the file at `path`.
     pub(crate) async fn read(path: &Path, databases: &Databases) -> Result<Self> {
         let mut arrivals = Self::default();
-        let mut chunk = Vec::with_capacity(CHUNK);
-        for receipt in receipts::read(path)? {
-            let receipt = receipt?;
-            if consumer(&receipt).is_none() {
-                let Receipt { kind, .. } = &receipt;
-                let path = path.display();
-                return Err(misuse(format!("{path}: nobody consumes messages of type {kind}")));
-            }
-            chunk.push(receipt);
-            if chunk.len() == CHUNK {
-                arrivals.look_up(&mut chunk, databases).await?;
+        for chunk in chunks(path)? {
+            for (receipt, fate) in fates(chunk?, databases).await? {
+                if !arrivals.count(fate) {
+                    arrivals.keep(receipt);
+                }
             }
         }
-        arrivals.look_up(&mut chunk, databases).await?;
         Ok(arrivals)
     }
 
-    async fn look_up(&mut self, chunk: &mut Vec<Receipt>, databases: &Databases) -> Result<()> {
-        self.receipts += chunk.len() as u64;
-        let chunk = std::mem::take(chunk);
-        for (receipt, fate) in fates(chunk, databases).await? {
-            match fate {
-                Fate::Received => self.received += 1,
-                Fate::GivenUp => self.dead_letters += 1,
-                Fate::Missing if self.missing.len() < MISSING_MAX => self.missing.push(receipt),
-                // Too many to look for again: what is missing now counts as lost below.
-                Fate::Missing => self.lost += 1,
-            }
+    /// Counts a message that is accounted for; whether it is.
+    fn count(&mut self, fate: Fate) -> bool {
+        match fate {
+            Fate::Received => self.received += 1,
+            Fate::GivenUp => self.dead_letters += 1,
+            Fate::Missing => return false,
         }
-        Ok(())
+        true
+    }
+
+    fn keep(&mut self, receipt: Receipt) {
+        if self.missing.len() < MISSING_MAX {
+            self.missing.push(receipt);
+        } else {
+            self.is_beyond_bounds = true;
+        }
     }
 
     /// Looks once more for what is missing; whether everything is accounted for by now.
@@ -86,36 +85,77 @@ impl Arrivals {
         while !missing.is_empty() {
             let rest = missing.split_off(missing.len().min(CHUNK));
             for (receipt, fate) in fates(missing, databases).await? {
-                match fate {
-                    Fate::Received => self.received += 1,
-                    Fate::GivenUp => self.dead_letters += 1,
-                    Fate::Missing => self.missing.push(receipt),
+                if !self.count(fate) {
+                    self.missing.push(receipt);
                 }
             }
             missing = rest;
         }
-        Ok(self.missing.is_empty())
+        Ok(self.missing.is_empty() && !self.is_beyond_bounds)
     }
 
     /// What is still missing is queued if a queue on its way holds anything, else it is lost.
-    pub(crate) fn judge(&mut self, waiting: &Waiting, tally: &mut Tally) -> Result<()> {
-        for receipt in std::mem::take(&mut self.missing) {
-            let place = consumer(&receipt)
-                .and_then(|(party, queue)| waiting.place_of_message(party, queue));
-            if place.is_some() {
-                self.queued += 1;
-                continue;
+    pub(crate) async fn judge(
+        &mut self,
+        path: &Path,
+        databases: &Databases,
+        waiting: &Waiting,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        if self.is_beyond_bounds {
+            // Not all that was missing could be kept in mind, so everything is looked up anew.
+            *self = Self::default();
+            for chunk in chunks(path)? {
+                for (receipt, fate) in fates(chunk?, databases).await? {
+                    if !self.count(fate) {
+                        self.judge_one(receipt, waiting, tally)?;
+                    }
+                }
             }
-            self.lost += 1;
-            let Receipt {
-                kind, message_id, ..
-            } = receipt;
-            let subject = message_id.clone();
-            let violation = Violation::MessageLost { kind, message_id };
-            tally.violate("message", &subject, &violation)?;
         }
+        for receipt in std::mem::take(&mut self.missing) {
+            self.judge_one(receipt, waiting, tally)?;
+        }
+        self.receipts = self.received + self.dead_letters + self.queued + self.lost;
         Ok(())
     }
+
+    fn judge_one(&mut self, receipt: Receipt, waiting: &Waiting, tally: &mut Tally) -> Result<()> {
+        let place =
+            consumer(&receipt).and_then(|(party, queue)| waiting.place_of_message(party, queue));
+        if place.is_some() {
+            self.queued += 1;
+            return Ok(());
+        }
+        self.lost += 1;
+        let subject = receipt.message_id;
+        let (kind, message_id) = (receipt.kind, subject.clone());
+        tally.violate(
+            "message",
+            &subject,
+            &Violation::MessageLost { kind, message_id },
+        )
+    }
+}
+
+/// The receipts in the file, some at a time.
+fn chunks(path: &Path) -> Result<impl Iterator<Item = Result<Vec<Receipt>>>> {
+    let mut receipts = receipts::read(path)?;
+    let place = path.display().to_string();
+    Ok(std::iter::from_fn(move || {
+        let chunk: Result<Vec<Receipt>> = receipts.by_ref().take(CHUNK).collect();
+        let chunk = chunk.and_then(|chunk| {
+            match chunk.iter().find(|receipt| consumer(receipt).is_none()) {
+                None => Ok(chunk),
+                Some(Receipt { kind, .. }) => Err(misuse(format!(
+                    "{place}: nobody consumes messages of type {kind}"
+                ))),
+            }
+        });
+        chunk
+            .map(|chunk| (!chunk.is_empty()).then_some(chunk))
+            .transpose()
+    }))
 }
 
 fn consumer(receipt: &Receipt) -> Option<(Party, &'static str)> {
@@ -133,8 +173,10 @@ async fn fates(receipts: Vec<Receipt>, databases: &Databases) -> Result<Vec<(Rec
     for (party, receipts) in by_party {
         let ids: Vec<&str> = receipts.iter().map(|it| it.message_id.as_str()).collect();
         let received = known(databases, party, sql::RECEIVED, &ids).await?;
-        let absent: Vec<&str> =
-            ids.into_iter().filter(|id| !received.contains(*id)).collect();
+        let absent: Vec<&str> = ids
+            .into_iter()
+            .filter(|id| !received.contains(*id))
+            .collect();
         let given_up = match absent.as_slice() {
             [] => HashSet::new(),
             absent => known(databases, party, sql::GIVEN_UP, absent).await?,

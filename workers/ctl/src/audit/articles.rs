@@ -115,7 +115,9 @@ fn read(row: &Row) -> Result<(String, Article), tokio_postgres::Error> {
     };
     let on_hand: Option<i64> = row.try_get(1)?;
     let article = Article {
-        counts: on_hand.map(|on_hand| Ok((on_hand, number(2)?))).transpose()?,
+        counts: on_hand
+            .map(|on_hand| Ok((on_hand, number(2)?)))
+            .transpose()?,
         entries: number(3)?,
         ledger: (number(4)?, number(5)?),
         posted: (number(6)?, number(7)?),

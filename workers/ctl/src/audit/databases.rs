@@ -70,7 +70,10 @@ impl Databases {
     /// The range of the next `orders` orders after `after`; the last one reaches to the end, for
     /// stock and payment may know ids beyond it.
     pub(crate) async fn range(&self, after: &str, orders: i64) -> Result<(Range, bool)> {
-        let row = self.of(Party::Order).query_one(&self.bound, &[&after, &orders]).await?;
+        let row = self
+            .of(Party::Order)
+            .query_one(&self.bound, &[&after, &orders])
+            .await?;
         let is_last = row.get::<_, i64>(1) < orders;
         let bound: Option<String> = row.get(0);
         let up_to = bound.filter(|_| !is_last).unwrap_or_else(|| END.to_owned());
@@ -93,7 +96,7 @@ impl Databases {
         })
     }
 
-    async fn cursor<T: Default>(
+    async fn cursor<T: Default + 'static>(
         &self,
         party: Party,
         parameters: &[&str],
@@ -116,8 +119,7 @@ impl Databases {
     /// Reads everything about these orders. The order is read before stock and payment and once
     /// more after them: if it is still the same, all three belong together.
     pub(crate) async fn read_ids(&self, ids: &[String]) -> Result<Vec<Facts>> {
-        let order: BTreeMap<String, OrderSide> =
-            self.by_id(Party::Order, ids, rows::order).await?;
+        let order: BTreeMap<String, OrderSide> = self.by_id(Party::Order, ids, rows::order).await?;
         let (mut stock, mut payment) = tokio::try_join!(
             self.by_id::<StockSide>(Party::Stock, ids, rows::stock),
             self.by_id::<PaymentSide>(Party::Payment, ids, rows::payment),
@@ -149,7 +151,10 @@ impl Databases {
         ids: &[String],
         read: fn(&Row) -> Result<T, tokio_postgres::Error>,
     ) -> Result<BTreeMap<String, T>> {
-        let rows = self.of(party).query(&self.sides[&party].ids, &[&ids]).await?;
+        let rows = self
+            .of(party)
+            .query(&self.sides[&party].ids, &[&ids])
+            .await?;
         rows.iter()
             .map(|row| Ok((row.try_get(0)?, read(row)?)))
             .collect()

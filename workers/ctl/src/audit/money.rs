@@ -19,7 +19,10 @@ pub(crate) fn money_against_itself(side: &PaymentSide) -> Vec<Violation> {
         let refunds = money.refunds;
         violations.push(Violation::RefundedTwice { refunds, refunded });
     }
-    let balances = [("capture", money.capture_balance), ("refund", money.refund_balance)];
+    let balances = [
+        ("capture", money.capture_balance),
+        ("refund", money.refund_balance),
+    ];
     for (operation, balance) in balances.into_iter().filter(|(_, balance)| *balance != 0) {
         violations.push(Violation::MoneyUnbalanced { operation, balance });
     }
@@ -56,7 +59,10 @@ fn amounts(payment: &Payment, money: &Money) -> Option<Violation> {
 
 fn foreign_currency(ordered: Option<&str>, money: &Money) -> Option<Violation> {
     let ordered = ordered?;
-    let foreign = money.currencies.iter().find(|currency| *currency != ordered)?;
+    let foreign = money
+        .currencies
+        .iter()
+        .find(|currency| *currency != ordered)?;
     Some(Violation::CurrencyDiffers {
         ordered: ordered.to_owned(),
         charged: foreign.clone(),
@@ -98,9 +104,15 @@ fn charge(order: &Order, payment: Option<&Payment>) -> Option<Violation> {
 }
 
 fn of_confirmed(order: &Order, side: &PaymentSide) -> Vec<Finding> {
-    let total = order.content.as_ref().map_or(0, |Content { total, .. }| *total);
+    let total = order
+        .content
+        .as_ref()
+        .map_or(0, |Content { total, .. }| *total);
     let captured = side.money.net();
-    let is_captured = side.payment.as_ref().is_some_and(|it| it.status == "captured");
+    let is_captured = side
+        .payment
+        .as_ref()
+        .is_some_and(|it| it.status == "captured");
     let violation = match total {
         0 if captured != 0 => Violation::ChargedForNothing { captured },
         0 => return vec![],
@@ -146,7 +158,10 @@ fn without_order(side: &PaymentSide) -> Option<Finding> {
 }
 
 fn is_unsettled(payment: &Payment) -> bool {
-    matches!(payment.status.as_str(), "requested" | "unknown" | "refunding")
+    matches!(
+        payment.status.as_str(),
+        "requested" | "unknown" | "refunding"
+    )
 }
 
 fn word(side: &PaymentSide) -> String {

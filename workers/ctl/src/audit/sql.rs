@@ -21,8 +21,7 @@ pub(crate) const BOUND: &str = "
     FROM (SELECT order_id FROM orders WHERE order_id > $1 ORDER BY order_id LIMIT $2) AS page";
 
 /// The versions of orders.
-pub(crate) const VERSIONS: &str =
-    "SELECT order_id, version FROM orders WHERE order_id = ANY ($1)";
+pub(crate) const VERSIONS: &str = "SELECT order_id, version FROM orders WHERE order_id = ANY ($1)";
 
 /// Dead letters about orders.
 pub(crate) const LETTERS: &str = "
@@ -112,8 +111,7 @@ pub(crate) const ARTICLES: &str = "
 pub(crate) const RECEIVED: &str =
     "SELECT message_id FROM inbox WHERE source = 'client' AND message_id = ANY ($1)";
 /// Which of the messages in `$1` were given up.
-pub(crate) const GIVEN_UP: &str =
-    "SELECT message_id FROM dead_letters WHERE message_id = ANY ($1)";
+pub(crate) const GIVEN_UP: &str = "SELECT message_id FROM dead_letters WHERE message_id = ANY ($1)";
 
 /// The statement for the side of `party`, under a condition on the order's id.
 pub(crate) fn side(party: Party, condition: &str) -> String {

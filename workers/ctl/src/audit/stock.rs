@@ -147,7 +147,13 @@ fn differences(order: &Order, reservation: &Reservation) -> Vec<Finding> {
     articles.dedup();
     articles
         .into_iter()
-        .map(|sku| (sku, pieces_of(goods, sku), pieces_of(&reservation.lines, sku)))
+        .map(|sku| {
+            (
+                sku,
+                pieces_of(goods, sku),
+                pieces_of(&reservation.lines, sku),
+            )
+        })
         .filter(|(_, ordered, reserved)| ordered != reserved)
         .map(|(sku, ordered, reserved)| Violation::GoodsDiffer {
             sku: sku.clone(),
@@ -164,7 +170,10 @@ fn pieces_of(goods: &Goods, sku: &str) -> i64 {
 
 fn goods_of(order: &Order) -> &Goods {
     const NONE: &Goods = &Goods::new();
-    order.content.as_ref().map_or(NONE, |content| &content.goods)
+    order
+        .content
+        .as_ref()
+        .map_or(NONE, |content| &content.goods)
 }
 
 fn word(reservation: Option<&Reservation>) -> String {

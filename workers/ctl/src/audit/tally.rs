@@ -131,12 +131,17 @@ impl Tally {
         let order = facts.order.order.as_ref();
         let content = order.and_then(|order| order.content.as_ref());
         let money = &facts.payment.money;
-        let currency = money.currencies.first().or(content.map(|content| &content.currency));
+        let currency = money
+            .currencies
+            .first()
+            .or(content.map(|content| &content.currency));
         let Some(currency) = currency else {
             return;
         };
         let is_confirmed = order.is_some_and(|order| order.status == OrderStatus::Confirmed);
-        let confirmed = content.filter(|_| is_confirmed).map_or(0, |it| i128::from(it.total));
+        let confirmed = content
+            .filter(|_| is_confirmed)
+            .map_or(0, |it| i128::from(it.total));
         if !self.money.contains_key(currency) {
             self.money.insert(currency.clone(), MoneySum::default());
         }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use orderly_contracts::routes::{ORDER_ANSWERS, PAYMENT_EFFECTS, PAYMENT_SETTLE, Party, STOCK_SETTLE};
+use orderly_contracts::routes::{
+    ORDER_ANSWERS, PAYMENT_EFFECTS, PAYMENT_SETTLE, Party, STOCK_SETTLE,
+};
 use orderly_runtime::amqp::broker::AmqpBroker;
 use orderly_runtime::broker::Broker;
 use orderly_runtime::retry::Ladder;
@@ -112,8 +114,11 @@ impl Waiting {
 
     /// What was on its way at this moment or at a later one.
     pub(crate) fn or_later(mut self, later: &Self) -> Self {
-        let depths: BTreeMap<&str, u32> =
-            later.queues.iter().map(|it| (it.name.as_str(), it.ready)).collect();
+        let depths: BTreeMap<&str, u32> = later
+            .queues
+            .iter()
+            .map(|it| (it.name.as_str(), it.ready))
+            .collect();
         for queue in &mut self.queues {
             let later = depths.get(queue.name.as_str()).copied();
             queue.ready = queue.ready.max(later.unwrap_or_default());
@@ -129,7 +134,10 @@ impl Waiting {
         let (work, parties): (&[&str], &[Party]) = match step {
             Step::Commit => (&[STOCK_SETTLE], &[Party::Stock]),
             // A late answer makes the order command the compensation, hence its answers.
-            Step::Release => (&[STOCK_SETTLE, ORDER_ANSWERS], &[Party::Stock, Party::Order]),
+            Step::Release => (
+                &[STOCK_SETTLE, ORDER_ANSWERS],
+                &[Party::Stock, Party::Order],
+            ),
             Step::Refund => (
                 &[PAYMENT_SETTLE, PAYMENT_EFFECTS, ORDER_ANSWERS],
                 &[Party::Payment, Party::Order],

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use orderly_runtime::amqp::declare::arguments;
-use orderly_runtime::message::HeaderValue;
-use orderly_runtime::topology::{Queue, Role};
+use orderly_runtime::topology::Queue;
 use serde_json::{Map, Value};
 
 /// Everything that decides where messages go and whether they can get lost. A policy may set these
@@ -19,16 +18,18 @@ const WATCHED: [&str; 7] = [
     "expires",
 ];
 
-/// What the arguments of `queue` ask for, as JSON has it.
-pub(super) fn expected(queue: &Queue) -> BTreeMap<String, Value> {
-    let to_json = |value: HeaderValue| match value {
-        HeaderValue::I64(number) => Value::from(number),
-        HeaderValue::Text(text) => Value::from(text),
-        _ => Value::Null,
+/// What the arguments of `queue` ask for, as JSON has it: all of them are texts or whole numbers.
+fn expected(queue: &Queue) -> BTreeMap<&'static str, Value> {
+    let to_json = |value: Option<i64>, text: Option<String>| match (value, text) {
+        (Some(number), _) => Value::from(number),
+        (None, text) => text.map_or(Value::Null, Value::from),
     };
-    declared(queue)
+    arguments(queue)
         .into_iter()
-        .map(|(name, value)| (name.to_owned(), to_json(value)))
+        .map(|(name, value)| {
+            let text = value.as_long_string().map(ToString::to_string);
+            (name, to_json(value.as_long_long_int(), text))
+        })
         .collect()
 }
 
@@ -41,10 +42,13 @@ pub(super) fn differences(queue: &Queue, found: &Value) -> Vec<String> {
     let mut problems = Vec::new();
     let kind = found["type"].as_str().unwrap_or("unknown");
     if kind != "quorum" {
-        problems.push(format!("queue {}: its type is {kind}, not quorum", queue.name));
+        problems.push(format!(
+            "queue {}: its type is {kind}, not quorum",
+            queue.name
+        ));
     }
     for name in WATCHED {
-        let wanted = wanted.get(&format!("x-{name}"));
+        let wanted = wanted.get(format!("x-{name}").as_str());
         let own = own.get(&format!("x-{name}"));
         let effective = in_effect(own, policy.get(name));
         if effective != wanted {
@@ -55,7 +59,9 @@ pub(super) fn differences(queue: &Queue, found: &Value) -> Vec<String> {
             };
             let (is, not) = (word(effective), word(wanted));
             let queue = &queue.name;
-            problems.push(format!("queue {queue}: {name} is {is}{by}, but has to be {not}"));
+            problems.push(format!(
+                "queue {queue}: {name} is {is}{by}, but has to be {not}"
+            ));
         }
     }
     problems
@@ -77,5 +83,61 @@ fn word(value: Option<&Value>) -> String {
         None => "unset".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orderly_contracts::routes::Party;
+    use orderly_runtime::retry::Ladder;
+    use orderly_runtime::topology::queues;
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(queue: &Queue, policy: Value) -> Value {
+        json!({
+            "type": "quorum", "policy": "p", "arguments": expected(queue),
+            "effective_policy_definition": policy,
+        })
+    }
+
+    #[test]
+    fn a_policy_counts_where_the_broker_lets_it_count() {
+        let all = queues(Party::Order, &Ladder::default());
+        let table = [
+            (json!({}), 0),
+            (json!({"delivery-limit": 5}), 1),
+            (json!({"delivery-limit": 1_000_000}), 0),
+            (json!({"overflow": "drop-head"}), 0),
+            (json!({"message-ttl": 1000, "expires": 1000}), 2),
+            (json!({"max-length": 10}), 0),
+        ];
+        for (policy, problems) in table {
+            let said = differences(&all[0], &found(&all[0], policy.clone()));
+            assert_eq!(said.len(), problems, "{policy}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn a_retry_queue_must_keep_the_routing_key() {
+        let all = queues(Party::Order, &Ladder::default());
+        let is_retry = |queue: &&Queue| queue.name.contains(".retry.");
+        let queue = all.iter().find(is_retry).unwrap();
+        let policy = json!({"dead-letter-routing-key": "x"});
+        let said = differences(queue, &found(queue, policy));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].contains("x by the policy p, but has to be unset"),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn another_type_is_named() {
+        let all = queues(Party::Order, &Ladder::default());
+        let mut classic = found(&all[0], json!({}));
+        classic["type"] = json!("classic");
+        assert!(differences(&all[0], &classic)[0].contains("classic, not quorum"));
     }
 }

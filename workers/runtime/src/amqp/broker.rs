@@ -109,7 +109,8 @@ impl Broker for AmqpBroker {
             FieldTable::default(),
         );
         let consumer = within(REPLY_TIMEOUT, "basic.consume", consume).await?;
-        Ok((AmqpDeliveries { channel: channel.clone(), consumer }, AmqpAcks { channel }))
+        let deliveries = AmqpDeliveries { channel: channel.clone(), consumer, has_ended: false };
+        Ok((deliveries, AmqpAcks { channel }))
     }
 
     async fn publisher(&self) -> Result<AmqpPublisher, BrokerError> {
@@ -137,24 +138,42 @@ impl Broker for AmqpBroker {
 pub struct AmqpDeliveries {
     channel: Channel,
     consumer: Consumer,
+    /// The stream tells its end once, and says nothing at all when asked again.
+    has_ended: bool,
 }
 
 impl Deliveries for AmqpDeliveries {
     async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
-        Ok(self.consumer.next().await.transpose()?.map(convert::delivery))
+        if self.has_ended {
+            return Ok(None);
+        }
+        let next = self.consumer.next().await;
+        self.take(next)
     }
 
     fn buffered(&mut self) -> Result<Option<Delivery>, BrokerError> {
+        if self.has_ended {
+            return Ok(None);
+        }
         match self.consumer.next().now_or_never() {
-            Some(Some(delivery)) => Ok(Some(convert::delivery(delivery?))),
-            // The end of the stream is for `next` to tell.
-            Some(None) | None => Ok(None),
+            Some(next) => self.take(next),
+            None => Ok(None),
         }
     }
 
     async fn cancel(&mut self) -> Result<(), BrokerError> {
         let cancel = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
         within(REPLY_TIMEOUT, "basic.cancel", cancel).await
+    }
+}
+
+impl AmqpDeliveries {
+    fn take(
+        &mut self,
+        next: Option<lapin::Result<lapin::message::Delivery>>,
+    ) -> Result<Option<Delivery>, BrokerError> {
+        self.has_ended = next.is_none();
+        Ok(next.transpose()?.map(convert::delivery))
     }
 }
 

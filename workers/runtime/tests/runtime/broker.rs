@@ -154,6 +154,10 @@ async fn a_cancelled_consumer_ends(broker: &impl Broker) -> Outcome {
     let (mut deliveries, acks) = broker.consume(STOCK_COMMANDS, 10).await?;
     assert_eq!(broker.depth(STOCK_COMMANDS).await?.consumers, 1);
     deliveries.cancel().await?;
+    // The end may be come upon while gathering a batch; it must be told again to who waits.
+    while deliveries.buffered()?.is_some() {}
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    while deliveries.buffered()?.is_some() {}
     let end = tokio::time::timeout(Duration::from_secs(20), deliveries.next()).await??;
     assert_eq!(end, None);
     acks.close().await?;

@@ -1,0 +1,22 @@
+# One image with every program of Orderly; compose names the program to run.
+
+FROM rust:1.95-slim-trixie AS build
+WORKDIR /src
+COPY . .
+# Both caches outlive the build, so only what has changed is downloaded and compiled again.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --locked --release \
+        --bin order-worker --bin stock-worker --bin payment-worker --bin orderly \
+    && install -D --target-directory=/image/bin \
+        target/release/order-worker target/release/stock-worker \
+        target/release/payment-worker target/release/orderly \
+    && mkdir /image/work
+
+# Neither shell nor package manager: nothing but the C library, certificates and these programs.
+FROM gcr.io/distroless/cc-debian13:nonroot
+COPY --from=build /image/bin/ /usr/local/bin/
+# Where `orderly` keeps what it is told to write, such as receipts; 65532 is the image's `nonroot`.
+COPY --from=build --chown=65532:65532 /image/work /var/lib/orderly
+WORKDIR /var/lib/orderly
+USER 65532:65532
