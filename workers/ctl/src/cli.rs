@@ -1,26 +1,31 @@
 //! The commands of `orderly`, as arguments.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use orderly_contracts::routes::Party;
 
+use crate::output;
 use crate::settings::Settings;
 use crate::{audit, dead, deadlines, migrate, order, payment, publish, setup, stock};
 
+const ABOUT: &str = "\
+The operator's command of Orderly: sets it up, feeds it and looks into it.
+
+Where everything is comes from the environment, in the variables that the workers read, too:
+  ORDERLY_BROKER_URL            amqp:// or amqps://
+  ORDERLY_MANAGEMENT_URL        http:// or https://, optional
+  ORDERLY_ORDER_DATABASE_URL    postgres://, and the same for STOCK and PAYMENT
+each with a ..._PASSWORD_FILE and a ..._CA_FILE beside it, if need be. A command needs only the
+variables that it uses.
+
+With --json, stdout holds JSON and nothing else. The exit status is 0 if all is well, 1 if what was
+asked for failed, and 2 if arguments or settings are wrong.";
+
 /// The operator's command of Orderly: sets it up, feeds it and looks into it.
-///
-/// Where everything is comes from the environment, in the same variables as the workers read:
-/// `ORDERLY_BROKER_URL`, `ORDERLY_MANAGEMENT_URL` (optional), `ORDERLY_ORDER_DATABASE_URL`,
-/// `ORDERLY_STOCK_DATABASE_URL` and `ORDERLY_PAYMENT_DATABASE_URL`, each also with `_PASSWORD_FILE`
-/// and `_CA_FILE` instead of `_URL`. A command needs only those it uses.
-///
-/// With `--json`, stdout holds JSON and nothing else. The exit status is 0 if all is well, 1 if
-/// what was asked for failed, and 2 if arguments or settings are wrong.
 #[derive(Debug, Parser)]
-#[command(name = "orderly", version)]
+#[command(name = "orderly", version, long_about = ABOUT)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -116,7 +121,7 @@ fn complete(shell: Shell) -> Result<ExitCode> {
     // By way of memory: the generator panics where stdout is closed.
     let mut script = Vec::new();
     generate(shell, &mut Cli::command(), "orderly", &mut script);
-    std::io::stdout().lock().write_all(&script)?;
+    output::bytes(&script)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,4 +1,4 @@
-//! The ways to the broker and to the services' databases, each opened when a command first needs it.
+//! The ways to the broker and to the services' databases, each opened where it is needed.
 
 use std::collections::BTreeMap;
 

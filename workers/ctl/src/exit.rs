@@ -1,7 +1,5 @@
 //! How a command ends: the exit status, and errors that say whose turn it is.
 
-use std::fmt;
-use std::io;
 use std::process::ExitCode;
 
 use orderly_runtime::config::ConfigErrors;
@@ -12,16 +10,15 @@ pub const FAILED: u8 = 1;
 pub const MISUSED: u8 = 2;
 
 /// Arguments that no command can do anything with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct Misuse(pub String);
 
-impl fmt::Display for Misuse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Misuse {}
+/// Nobody reads stdout any more. A type of its own: a server's connection may break as a pipe
+/// does, and must not pass for this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stdout is closed")]
+pub struct OutputClosed;
 
 /// An error about the arguments.
 pub fn misuse(text: impl Into<String>) -> anyhow::Error {
@@ -31,12 +28,7 @@ pub fn misuse(text: impl Into<String>) -> anyhow::Error {
 /// Says on stderr what went wrong, and tells the exit status.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     // Whoever reads our output has seen enough, as `head` does.
-    let is_pipe = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    if error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref())
-        .any(is_pipe)
-    {
+    if find::<OutputClosed>(error).is_some() {
         return ExitCode::SUCCESS;
     }
     if let Some(ConfigErrors(problems)) = find(error) {

@@ -1,4 +1,4 @@
-//! Real orders from the *Online Retail* data: every invoice as one order, or a reason why it is none.
+//! Real orders from the *Online Retail* data: every invoice is an order, or refused with a reason.
 //!
 //! Source of the data: Daqing Chen, *Online Retail*, UCI Machine Learning Repository, 2015,
 //! doi 10.24432/C5BW33, licence CC BY 4.0.

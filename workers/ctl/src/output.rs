@@ -4,15 +4,25 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Result;
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 use jiff::{SignedDuration, Timestamp};
 use orderly_contracts::text::Currency;
 use serde::Serialize;
 
+use crate::exit::OutputClosed;
+
 /// Writes a line to stdout. A closed pipe is an error here, not a panic.
 pub fn line(text: impl AsRef<str>) -> Result<()> {
-    writeln!(io::stdout().lock(), "{}", text.as_ref())?;
-    Ok(())
+    bytes(format!("{}\n", text.as_ref()).as_bytes())
+}
+
+/// Writes bytes to stdout, as they are.
+pub fn bytes(bytes: &[u8]) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
+        other => Ok(other?),
+    }
 }
 
 /// Writes one JSON document, in one line, to stdout.
@@ -29,10 +39,14 @@ pub enum Side {
     Right,
 }
 
+/// A line under the headings and no other: rows are easy to copy, and to cut with other tools.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 /// A table under these headings.
 pub fn table(headings: &[(&str, Side)]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(STYLE);
     table.set_header(
         headings
             .iter()

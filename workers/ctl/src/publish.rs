@@ -1,4 +1,4 @@
-//! `orderly publish`: messages from arguments, JSON lines or real data, each confirmed by the broker.
+//! `orderly publish`: messages from arguments, JSON lines or real data, each confirmed.
 
 pub mod check;
 pub mod jsonl;
@@ -116,15 +116,17 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode>
     let (receipts, refused) = (arguments.receipts.as_deref(), arguments.refused.as_deref());
     let transfer = Transfer::new(sender, manner, receipts, refused, Progress::new(extent))?;
     let (tally, error) = transfer.run(records).await;
-    tell(&tally, arguments.json)?;
+    let told = tell(&tally, arguments.json);
     if let Some(error) = error {
         return Err(error);
     }
     let is_refused = tally.refused > 0 && (arguments.strict || arguments.format.is_none());
-    Ok(match tally.returned + tally.unconfirmed > 0 || is_refused {
-        true => ExitCode::from(FAILED),
-        false => ExitCode::SUCCESS,
-    })
+    if tally.returned + tally.unconfirmed > 0 || is_refused {
+        return Ok(ExitCode::from(FAILED));
+    }
+    // Only now: a reader who has gone must not turn a failure into a success.
+    told?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn open(arguments: &Arguments) -> Result<(mpsc::Receiver<Result<Record>>, Extent)> {

@@ -1,4 +1,4 @@
-//! Where everything is, from the environment: a command names what it needs and learns all faults at once.
+//! Where everything is, from the environment: a command learns all that is wrong at once.
 
 use std::collections::BTreeMap;
 
@@ -182,4 +182,38 @@ fn management(reader: &mut Reader, variables: &BTreeMap<String, String>) -> Opti
         return None;
     }
     reader.address(MANAGEMENT, &["http", "https"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_we_pass_over_are_settings_of_the_workers() {
+        let variables = OF_WORKERS.map(|name| (name.to_owned(), "1".to_owned()));
+        let errors = Config::read(Party::Order, variables).unwrap_err().0;
+        let unknown: Vec<_> = errors
+            .iter()
+            .filter(|problem| problem.contains("is no setting"))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_found_only_where_it_is_needed() {
+        let wrong = |name: &str| (name.to_owned(), "nonsense".to_owned());
+        let names = ["ORDERLY_STOCK_DATABASE_URL", "ORDERLY_RETRY_DELAYS_MS"];
+        let broker = ("ORDERLY_BROKER_URL", "amqp://me:secret@localhost/v");
+        let broker = [(broker.0.to_owned(), broker.1.to_owned())];
+        let settings = Settings::from_variables(names.map(wrong).into_iter().chain(broker));
+        assert_eq!(settings.broker().unwrap().url.path(), "/v");
+        assert!(settings.is_set(Party::Stock) && !settings.is_set(Party::Order));
+        let needs = [
+            Need::Database(Party::Stock),
+            Need::Ladder,
+            Need::Database(Party::Order),
+        ];
+        let errors = settings.check(&needs).unwrap_err().0;
+        assert_eq!(errors.len(), 3, "{errors:?}");
+    }
 }

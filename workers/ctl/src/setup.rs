@@ -1,4 +1,4 @@
-//! `orderly setup`: declares the topology, then makes sure that what is in effect is what was meant.
+//! `orderly setup`: declares the topology, then checks that what is in effect is what was meant.
 
 mod expected;
 mod management;

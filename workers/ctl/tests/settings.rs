@@ -1,4 +1,5 @@
 //! Settings that are wrong: the program names every one of them, at once, and shows no secret.
+#![expect(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -38,10 +39,17 @@ fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
         "ORDERLY_RETRY_DELAYS_MS",
         "ORDERLY_RETRY_DELAY_MS",
     ] {
-        assert_eq!(stderr.matches(&format!("{name} ")).count(), 1, "{name}:\n{stderr}");
+        assert_eq!(
+            stderr.matches(&format!("{name} ")).count(),
+            1,
+            "{name}:\n{stderr}"
+        );
     }
     assert!(!stderr.contains("ORDERLY_PREFETCH"), "{stderr}");
-    assert!(!stderr.contains(secret) && !stdout.contains(secret), "{stderr}{stdout}");
+    assert!(
+        !stderr.contains(secret) && !stdout.contains(secret),
+        "{stderr}{stdout}"
+    );
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 

@@ -127,32 +127,36 @@ impl Tally {
         Ok(())
     }
 
+    /// Money counts in the currency it was moved in, a price in the one it was ordered in.
     fn count_money(&mut self, facts: &Facts, is_open: bool) {
-        let order = facts.order.order.as_ref();
-        let content = order.and_then(|order| order.content.as_ref());
         let money = &facts.payment.money;
-        let currency = money
-            .currencies
-            .first()
-            .or(content.map(|content| &content.currency));
-        let Some(currency) = currency else {
-            return;
-        };
-        let is_confirmed = order.is_some_and(|order| order.status == OrderStatus::Confirmed);
-        let confirmed = content
-            .filter(|_| is_confirmed)
-            .map_or(0, |it| i128::from(it.total));
-        if !self.money.contains_key(currency) {
-            self.money.insert(currency.clone(), MoneySum::default());
-        }
-        if let Some(sum) = self.money.get_mut(currency) {
+        if let Some(currency) = money.currencies.first() {
+            let sum = self.sum_of(currency);
             sum.captured += i128::from(money.captured);
             sum.refunded += i128::from(money.refunded);
-            sum.confirmed += confirmed;
             if is_open {
-                sum.open += i128::from(money.net()) - confirmed;
+                sum.open += i128::from(money.net());
             }
         }
+        let order = facts.order.order.as_ref();
+        let confirmed = order.filter(|order| order.status == OrderStatus::Confirmed);
+        if let Some(content) = confirmed.and_then(|order| order.content.as_ref()) {
+            let sum = self.sum_of(&content.currency);
+            sum.confirmed += i128::from(content.total);
+            if is_open {
+                sum.open -= i128::from(content.total);
+            }
+        }
+    }
+
+    fn sum_of(&mut self, currency: &str) -> &mut MoneySum {
+        // There are few currencies, and an order must not cost an allocation here.
+        if !self.money.contains_key(currency) {
+            self.money.insert(currency.to_owned(), MoneySum::default());
+        }
+        self.money
+            .get_mut(currency)
+            .expect("it was inserted above if it was missing")
     }
 
     /// Holds the sums against each other: what is kept is what confirmed orders cost.

@@ -1,7 +1,6 @@
 //! `orderly dead show`: one dead letter in full, for people, for programs, or byte for byte.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -46,7 +45,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<Ex
             continue;
         };
         if arguments.raw {
-            std::io::stdout().lock().write_all(row.get("body"))?;
+            output::bytes(row.get("body"))?;
         } else if arguments.json {
             output::json(&document(arguments.id, party, &row)?)?;
         } else {

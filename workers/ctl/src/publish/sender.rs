@@ -13,6 +13,7 @@ use orderly_runtime::retry::Pauses;
 
 use super::record::Draft;
 use crate::connections::{self, NAME};
+use crate::output::count;
 use crate::settings::Settings;
 
 /// The most messages that wait for their confirms at once.
@@ -110,10 +111,15 @@ impl<'a> Sender<'a> {
     }
 
     async fn wait(&mut self, open: usize, problem: &str, progress: Instant) -> Result<()> {
-        if progress.elapsed() >= self.patience {
-            bail!("{open} messages of a window are not confirmed: {problem}");
+        let messages = count(open as u64, "message");
+        if problem.contains("NOT_FOUND") {
+            bail!("{messages} not confirmed: {problem}; run `orderly setup` first");
         }
-        eprintln!("orderly: {problem}; trying again with {open} messages");
+        // A right that is missing doesn't come by waiting either.
+        if problem.contains("ACCESS_REFUSED") || progress.elapsed() >= self.patience {
+            bail!("{messages} not confirmed: {problem}");
+        }
+        eprintln!("orderly: {problem}; trying again with {messages}");
         self.pauses.pause(&SystemClock, &SystemEntropy).await;
         Ok(())
     }

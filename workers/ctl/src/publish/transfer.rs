@@ -1,4 +1,4 @@
-//! From a source to the broker: checked, in windows, at a stated pace, with everything accounted for.
+//! From a source to the broker: checked, in windows, at a stated pace, and all accounted for.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

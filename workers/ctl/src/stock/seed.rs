@@ -1,4 +1,4 @@
-//! `orderly stock seed`: goods for all real orders, but too little of a stated part of the articles.
+//! `orderly stock seed`: goods for all real orders, but too little of a part of the articles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -103,9 +103,9 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<Ex
     let sender = Sender::connect(settings, Duration::from_secs(60)).await?;
     let manner = Manner::default();
     let transfer = Transfer::new(sender, manner, None, None, Progress::hidden())?;
-    let ids: Vec<String> = commands
+    let adjustments: Vec<(String, i64)> = commands
         .iter()
-        .map(|command| command.adjustment_id.to_string())
+        .map(|command| (command.adjustment_id.to_string(), command.delta.get()))
         .collect();
     let records = commands.into_iter().map(|command| {
         // The amount is a part of the id: other goods under the same name are another message,
@@ -118,7 +118,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<Ex
         return Err(error);
     }
     let applied = match arguments.wait {
-        Some(wait) => Some(wait_for(settings, &ids, wait).await?),
+        Some(wait) => Some(wait_for(settings, &adjustments, wait).await?),
         None => None,
     };
     let outcome = Outcome {
@@ -130,7 +130,8 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<Ex
         applied,
     };
     tell(&outcome, arguments.json)?;
-    let is_done = tally.confirmed == ids.len() as u64 && applied.is_none_or(|n| n == ids.len());
+    let all = adjustments.len();
+    let is_done = tally.confirmed == all as u64 && applied.is_none_or(|count| count == all);
     Ok(match is_done {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(FAILED),
@@ -206,14 +207,25 @@ fn adjustment_id(name: &str, sku: &Sku) -> Result<AdjustmentId> {
     Ok(AdjustmentId::new(format!("{name}:{readable}:{hash:016x}"))?)
 }
 
-const APPLIED: &str = "SELECT count(*) FROM adjustments WHERE adjustment_id = ANY($1)";
+// An adjustment of that name with another amount is somebody else's, and ours was refused.
+const APPLIED: &str = "\
+SELECT count(*) FROM unnest($1::text[], $2::bigint[]) AS wanted (adjustment_id, delta)
+JOIN adjustments USING (adjustment_id, delta) WHERE refusal IS NULL";
 
-/// Waits until the stock worker has decided on all adjustments; on how many it has.
-async fn wait_for(settings: &Settings, ids: &[String], wait: Duration) -> Result<usize> {
+/// Waits until the stock worker has taken in all adjustments; how many it has.
+async fn wait_for(
+    settings: &Settings,
+    adjustments: &[(String, i64)],
+    wait: Duration,
+) -> Result<usize> {
+    let (ids, deltas): (Vec<&str>, Vec<i64>) = adjustments
+        .iter()
+        .map(|(id, delta)| (id.as_str(), *delta))
+        .unzip();
     let client = connections::database(settings, Party::Stock).await?;
     let start = Instant::now();
     loop {
-        let count: i64 = client.query_one(APPLIED, &[&ids]).await?.get(0);
+        let count: i64 = client.query_one(APPLIED, &[&ids, &deltas]).await?.get(0);
         let count = usize::try_from(count)?;
         if count >= ids.len() || start.elapsed() >= wait {
             return Ok(count);
@@ -245,6 +257,12 @@ fn tell(outcome: &Outcome, as_json: bool) -> Result<()> {
         output::line(format!(
             "{applied} adjustments taken in by the stock worker"
         ))?;
+        if (*applied as u64) < *confirmed {
+            eprintln!(
+                "orderly: the others wait, or were refused since other goods came under this \
+                 name; --name takes another"
+            );
+        }
     }
     Ok(())
 }

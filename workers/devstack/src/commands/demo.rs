@@ -33,21 +33,8 @@ fn steps(orders: &[String], receipts: &str) -> Vec<Step> {
             action: Action::Orderly(arguments.collect()),
         }
     };
-    let seed = [
-        "stock",
-        "seed",
-        "--format",
-        "online-retail",
-        "--share",
-        "0.9",
-    ];
-    let publish = [
-        "publish",
-        "--format",
-        "online-retail",
-        "--receipts",
-        receipts,
-    ];
+    let seed = ["stock", "seed", "--format", "online-retail", "--wait", "30s"];
+    let publish = ["publish", "--format", "online-retail", "--receipts", receipts];
     vec![
         orderly("Make the tables", &["migrate"], &[]),
         orderly("Make exchanges and queues", &["setup"], &[]),
@@ -56,7 +43,7 @@ fn steps(orders: &[String], receipts: &str) -> Vec<Step> {
             action: Action::StartWorkers,
         },
         orderly(
-            "Fill the shelves for nine tenths of the demand",
+            "Fill the shelves, but for a few articles",
             &seed,
             orders,
         ),
