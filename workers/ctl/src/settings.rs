@@ -73,34 +73,23 @@ impl Settings {
 
     /// Checks everything a command needs, so that the error names every wrong variable at once.
     pub fn check(&self, needs: &[Need]) -> Result<(), ConfigErrors> {
-        let ladder = needs
-            .contains(&Need::Ladder)
-            .then(|| self.ladder().err())
-            .flatten();
-        let addresses = self.read(|reader| {
+        self.read(|reader| {
             let found: Vec<_> = needs
                 .iter()
                 .filter_map(|need| match need {
                     Need::Broker => broker(reader),
                     Need::Database(party) => database(reader, *party),
                     Need::Management => management(reader, &self.variables),
-                    Need::Ladder => None,
+                    Need::Ladder => {
+                        reader.ladder(LADDER);
+                        None
+                    }
                 })
                 .collect();
-            let plain: Vec<_> = found
-                .iter()
-                .filter(|one| one.url.scheme() != "https")
-                .map(Some)
-                .collect();
+            let plain: Vec<_> =
+                found.iter().filter(|one| one.url.scheme() != "https").map(Some).collect();
             reader.check_plaintext(&plain);
-        });
-        let mut problems = addresses.err().map(|errors| errors.0).unwrap_or_default();
-        problems.extend(ladder.into_iter().flat_map(|errors| errors.0));
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigErrors(problems))
-        }
+        })
     }
 
     /// Whether the database of `party` is set at all.
@@ -127,19 +116,7 @@ impl Settings {
 
     /// The retry ladder that the workers use.
     pub fn ladder(&self) -> Result<Ladder, ConfigErrors> {
-        // Read by the workers' own reader, with an environment that is right but for the ladder.
-        let mut variables = vec![
-            ("ORDERLY_BROKER_URL", "amqp://localhost"),
-            ("ORDERLY_ORDER_DATABASE_URL", "postgres://localhost"),
-            ("ORDERLY_INBOX_RETENTION_DAYS", "3650"),
-        ];
-        if let Some(text) = self.variables.get(LADDER) {
-            variables.push((LADDER, text));
-        }
-        let variables = variables
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Config::read(Party::Order, variables).map(|config| config.ladder)
+        self.read(|reader| reader.ladder(LADDER))
     }
 
     fn address(

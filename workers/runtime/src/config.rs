@@ -90,7 +90,7 @@ pub struct Config {
     pub effects: EffectLimits,
     /// How the log looks.
     pub log_format: LogFormat,
-    /// What the log lets through, such as `info` or `info,lapin=warn`.
+    /// What the log lets through, such as `info` or `debug,lapin=off`.
     pub log_filter: String,
 }
 
@@ -156,7 +156,7 @@ impl Config {
                 timeout: reader.millis("ORDERLY_EFFECT_TIMEOUT_MS", 5_000),
             },
             log_format: reader.value("ORDERLY_LOG_FORMAT", LogFormat::default()),
-            log_filter: reader.text("ORDERLY_LOG").unwrap_or_else(|| "info,lapin=warn".to_owned()),
+            log_filter: reader.text("ORDERLY_LOG").unwrap_or_else(|| "info,lapin=off".to_owned()),
             broker: broker?,
             database: database?,
         })
@@ -231,7 +231,8 @@ impl Reader {
         Duration::from_millis(self.within(name, default, 1..=24 * 3_600_000))
     }
 
-    fn ladder(&mut self, name: &str) -> Ladder {
+    /// The delays of the retry ladder, in milliseconds with commas.
+    pub fn ladder(&mut self, name: &str) -> Ladder {
         let Some(text) = self.text(name) else { return Ladder::default() };
         let delays: Result<Vec<u64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
         match delays {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use orderly_contracts::envelope::SENT_AT;
+use orderly_contracts::routes::Party;
 use uuid::Uuid;
 
 use crate::batch::{Processed, Processor};
@@ -40,11 +41,9 @@ pub struct BatchLimits {
 pub struct Watermark(Arc<AtomicI64>);
 
 impl Watermark {
-    fn raise(&self, deliveries: &[Received<impl Sized>]) {
-        let sent = deliveries.iter().filter_map(|r| r.delivery.properties.int_header(SENT_AT));
-        if let Some(newest) = sent.max() {
-            self.0.fetch_max(newest, Ordering::Relaxed);
-        }
+    /// Everything sent before `newest` has been processed.
+    fn raise(&self, newest: Micros) {
+        self.0.fetch_max(newest.0, Ordering::Relaxed);
     }
 
     /// The moment.
@@ -144,8 +143,9 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let received = self.gather(first, intake)?;
         let started = std::time::Instant::now();
         let size = received.len();
-        self.watermark.raise(&received);
+        let newest = newest_answer(&received);
         let processed = self.processor.process(received, sent).await?;
+        self.watermark.raise(newest);
         metrics::batch(self.reception.queue, size, started.elapsed());
         Ok(Next::Batch(processed))
     }
@@ -175,6 +175,16 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         }
         Ok(())
     }
+}
+
+/// When the newest answer of a worker was sent. Clients are not asked: their clocks may be wrong.
+fn newest_answer<I>(received: &[Received<I>]) -> Micros {
+    let answers = received.iter().filter(|received| {
+        let content = received.content.as_ref();
+        content.is_ok_and(|content| content.arrival.cause.source != Party::Client.name())
+    });
+    let sent_at = answers.filter_map(|r| r.delivery.properties.int_header(SENT_AT));
+    Micros(sent_at.max().unwrap_or_default())
 }
 
 /// The deliveries of one channel, and whether we asked for no more.

@@ -1,6 +1,6 @@
 //! From a delivery to an input, or to the reason why it is none. Pure, and before any transaction.
 
-use orderly_contracts::envelope::{CONTENT_TYPE, PLACED_AT, TRACEPARENT, TRACESTATE};
+use orderly_contracts::envelope::{CONTENT_TYPE, PLACED_AT, SENT_AT, TRACEPARENT, TRACESTATE};
 use orderly_contracts::routes::{Party, Route, kinds_in};
 use orderly_contracts::text::MessageId;
 use orderly_contracts::{Reason, Refusal};
@@ -168,10 +168,11 @@ fn context(properties: &Properties, at: Micros) -> Context {
         let is_fit = text.len() <= TRACE_BYTES_MAX && text.bytes().all(|b| (32..127).contains(&b));
         is_fit.then(|| text.to_owned())
     };
+    let placed_at = properties.int_header(PLACED_AT).or(properties.int_header(SENT_AT));
     Context {
         traceparent: trace(TRACEPARENT),
         tracestate: trace(TRACESTATE),
         // A sender's clock is not trusted with the future.
-        placed_at: Some(properties.int_header(PLACED_AT).map_or(at, |us| Micros(us).min(at))),
+        placed_at: Some(placed_at.map_or(at, |us| Micros(us).min(at))),
     }
 }

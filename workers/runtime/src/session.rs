@@ -128,7 +128,10 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
         for queue in queues.into_iter().filter(|queue| Some(*queue) != effect_queue) {
             let is_gated = D::NEW_WORK == Some(queue);
             let gate = if is_gated { gate.clone() } else { Gate::always_open() };
-            tasks.spawn(self.lane(queue, broker, gate, &watermark).run());
+            // Only the lane of answers tells how far the answers have been processed.
+            let is_answers = D::ANSWERS == Some(queue);
+            let watermark = if is_answers { watermark.clone() } else { Watermark::default() };
+            tasks.spawn(self.lane(queue, broker, gate, watermark).run());
         }
         if D::NEW_WORK.is_some() {
             tasks.spawn(self.keep_gate(keeper));
@@ -147,7 +150,7 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
         queue: &'static str,
         broker: &Arc<AmqpBroker>,
         gate: Gate,
-        watermark: &Watermark,
+        watermark: Watermark,
     ) -> Lane<D, AmqpBroker, S> {
         Lane {
             broker: broker.clone(),
@@ -167,7 +170,7 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
             },
             limits: self.config.batch,
             gate,
-            watermark: watermark.clone(),
+            watermark,
             health: self.health.clone(),
             stop: self.stop.clone(),
         }
