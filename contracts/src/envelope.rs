@@ -38,34 +38,14 @@ const fn header(
     is_for_publishers: bool,
     meaning: &'static str,
 ) -> Header {
-    Header {
-        name,
-        is_integer,
-        is_for_publishers,
-        meaning,
-    }
+    Header { name, is_integer, is_for_publishers, meaning }
 }
 
 /// All headers. None of them is required.
 pub const HEADERS: [Header; 6] = [
-    header(
-        TRACEPARENT,
-        false,
-        true,
-        "The W3C trace context of whoever caused the message.",
-    ),
-    header(
-        TRACESTATE,
-        false,
-        true,
-        "The vendors' part of the W3C trace context.",
-    ),
-    header(
-        CAUSATION_ID,
-        false,
-        true,
-        "The id of the message (or timer) that caused this one.",
-    ),
+    header(TRACEPARENT, false, true, "The W3C trace context of whoever caused the message."),
+    header(TRACESTATE, false, true, "The vendors' part of the W3C trace context."),
+    header(CAUSATION_ID, false, true, "The id of the message (or timer) that caused this one."),
     header(
         SENT_AT,
         true,
@@ -79,10 +59,5 @@ pub const HEADERS: [Header; 6] = [
         "When the order was placed, in microseconds since 1970-01-01 UTC; \
          carried through its whole saga.",
     ),
-    header(
-        ATTEMPTS,
-        true,
-        false,
-        "How many attempts have failed so far; counted by the workers.",
-    ),
+    header(ATTEMPTS, true, false, "How many attempts have failed so far; counted by the workers."),
 ];

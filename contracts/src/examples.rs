@@ -26,16 +26,12 @@ const CALLED_OFF: &str = "536367";
 
 /// A text of the type that the field asks for.
 fn text<T: TryFrom<String>>(text: &str) -> T {
-    T::try_from(text.to_owned())
-        .ok()
-        .expect("the text follows the rules of its type")
+    T::try_from(text.to_owned()).ok().expect("the text follows the rules of its type")
 }
 
 /// A number of the type that the field asks for.
 fn number<T: TryFrom<i64>>(number: i64) -> T {
-    T::try_from(number)
-        .ok()
-        .expect("the number lies within the bounds of its type")
+    T::try_from(number).ok().expect("the number lies within the bounds of its type")
 }
 
 fn gbp() -> Currency {
@@ -49,10 +45,7 @@ fn lines() -> Vec<OrderLine> {
         unit_price: number::<UnitPrice>(unit_price),
         service,
     };
-    vec![
-        line("85123A", 6, 255, false),
-        line("BANK CHARGES", 1, 1500, true),
-    ]
+    vec![line("85123A", 6, 255, false), line("BANK CHARGES", 1, 1500, true)]
 }
 
 /// What `lines` cost: six at 2.55 and a service at 15.00.

@@ -29,10 +29,7 @@ pub fn decode<M: Message>(body: &[u8]) -> Result<M, Refusal> {
         return Err(Refusal::new(Reason::EmptyBody, "the body is empty"));
     }
     let text = str::from_utf8(body).map_err(|error| {
-        Refusal::new(
-            Reason::InvalidUtf8,
-            format!("the body is not UTF-8: {error}"),
-        )
+        Refusal::new(Reason::InvalidUtf8, format!("the body is not UTF-8: {error}"))
     })?;
     if is_too_deep(body) {
         return Err(Refusal::new(
@@ -41,9 +38,7 @@ pub fn decode<M: Message>(body: &[u8]) -> Result<M, Refusal> {
         ));
     }
     let message: M = parse(text).map_err(|error| explain::<M>(text, &error))?;
-    message
-        .validate()
-        .map_err(|problem| Refusal::new(Reason::InvalidContent, problem))?;
+    message.validate().map_err(|problem| Refusal::new(Reason::InvalidContent, problem))?;
     Ok(message)
 }
 
@@ -84,10 +79,7 @@ fn parse<M: Message>(text: &str) -> Result<M, serde_json::Error> {
 /// Parses once more, slower, to tell broken JSON from a wrong field, and to find the field's path.
 fn explain<M: Message>(text: &str, error: &serde_json::Error) -> Refusal {
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
-        return Refusal::new(
-            Reason::InvalidJson,
-            format!("the body is not valid JSON: {error}"),
-        );
+        return Refusal::new(Reason::InvalidJson, format!("the body is not valid JSON: {error}"));
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();

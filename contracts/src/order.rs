@@ -64,9 +64,7 @@ impl Message for PlaceOrder {
             0 => return Err("lines: an order needs at least one line".to_owned()),
             1..=LINES_MAX => {}
             count => {
-                return Err(format!(
-                    "lines: {count} lines, at most {LINES_MAX} are allowed"
-                ));
+                return Err(format!("lines: {count} lines, at most {LINES_MAX} are allowed"));
             }
         }
         match total(&self.lines) {

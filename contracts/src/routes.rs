@@ -96,13 +96,7 @@ const fn command<M: Message>(
     queue: &'static str,
     summary: &'static str,
 ) -> Route {
-    Route {
-        kind: M::KIND,
-        exchange: COMMANDS,
-        sender,
-        consumer: Some((consumer, queue)),
-        summary,
-    }
+    Route { kind: M::KIND, exchange: COMMANDS, sender, consumer: Some((consumer, queue)), summary }
 }
 
 const fn answer<M: Message>(
@@ -111,23 +105,11 @@ const fn answer<M: Message>(
     queue: &'static str,
     summary: &'static str,
 ) -> Route {
-    Route {
-        kind: M::KIND,
-        exchange: EVENTS,
-        sender,
-        consumer: Some((consumer, queue)),
-        summary,
-    }
+    Route { kind: M::KIND, exchange: EVENTS, sender, consumer: Some((consumer, queue)), summary }
 }
 
 const fn public<M: Message>(sender: Party, summary: &'static str) -> Route {
-    Route {
-        kind: M::KIND,
-        exchange: EVENTS,
-        sender,
-        consumer: None,
-        summary,
-    }
+    Route { kind: M::KIND, exchange: EVENTS, sender, consumer: None, summary }
 }
 
 use Party::{Client, Order, Payment, Stock};
@@ -136,79 +118,29 @@ use Party::{Client, Order, Payment, Stock};
 pub const ROUTES: &[Route] = &[
     command::<PlaceOrder>(Client, Order, ORDER_NEW, "Places an order."),
     command::<CancelOrder>(Client, Order, ORDER_ANSWERS, "Cancels an order."),
-    answer::<OrderConfirmed>(
-        Order,
-        Stock,
-        STOCK_SETTLE,
-        "The order is paid; commit its stock.",
-    ),
+    answer::<OrderConfirmed>(Order, Stock, STOCK_SETTLE, "The order is paid; commit its stock."),
     public::<OrderRejected>(Order, "The order was refused for lack of stock."),
     public::<OrderCancelled>(Order, "The order is undone, every compensation answered."),
     public::<OrderUnchanged>(Order, "A command changed nothing; the order as it stands."),
     public::<OrderCancelRefused>(Order, "The order had ended before it could be cancelled."),
     public::<OrderConflicted>(Order, "An order id was used again for other content."),
-    command::<ReserveStock>(
-        Order,
-        Stock,
-        STOCK_COMMANDS,
-        "Reserves an order's goods, or none.",
-    ),
+    command::<ReserveStock>(Order, Stock, STOCK_COMMANDS, "Reserves an order's goods, or none."),
     command::<ReleaseStock>(Order, Stock, STOCK_SETTLE, "Gives an order's goods back."),
-    command::<AdjustStock>(
-        Client,
-        Stock,
-        STOCK_COMMANDS,
-        "Corrects the stock of an article.",
-    ),
-    answer::<StockReserved>(
-        Stock,
-        Order,
-        ORDER_ANSWERS,
-        "An order's goods are reserved.",
-    ),
-    answer::<StockRejected>(
-        Stock,
-        Order,
-        ORDER_ANSWERS,
-        "Nothing was reserved for an order.",
-    ),
+    command::<AdjustStock>(Client, Stock, STOCK_COMMANDS, "Corrects the stock of an article."),
+    answer::<StockReserved>(Stock, Order, ORDER_ANSWERS, "An order's goods are reserved."),
+    answer::<StockRejected>(Stock, Order, ORDER_ANSWERS, "Nothing was reserved for an order."),
     answer::<StockReleased>(Stock, Order, ORDER_ANSWERS, "Nothing is reserved any more."),
-    answer::<StockExpired>(
-        Stock,
-        Order,
-        ORDER_ANSWERS,
-        "A reservation expired unsettled.",
-    ),
+    answer::<StockExpired>(Stock, Order, ORDER_ANSWERS, "A reservation expired unsettled."),
     public::<StockShortfall>(Stock, "A confirmed order lacks goods; people must act."),
     public::<StockAdjusted>(Stock, "The stock of an article was corrected."),
     public::<StockAdjustRefused>(Stock, "The stock of an article was not corrected."),
     command::<ChargePayment>(Order, Payment, PAYMENT_COMMANDS, "Charges an order."),
-    command::<RefundPayment>(
-        Order,
-        Payment,
-        PAYMENT_SETTLE,
-        "Refunds whatever was charged.",
-    ),
-    command::<ExecutePayment>(
-        Payment,
-        Payment,
-        PAYMENT_EFFECTS,
-        "Calls the payment provider.",
-    ),
-    answer::<PaymentExecuted>(
-        Payment,
-        Payment,
-        PAYMENT_SETTLE,
-        "What the provider answered.",
-    ),
+    command::<RefundPayment>(Order, Payment, PAYMENT_SETTLE, "Refunds whatever was charged."),
+    command::<ExecutePayment>(Payment, Payment, PAYMENT_EFFECTS, "Calls the payment provider."),
+    answer::<PaymentExecuted>(Payment, Payment, PAYMENT_SETTLE, "What the provider answered."),
     answer::<PaymentCharged>(Payment, Order, ORDER_ANSWERS, "The order is paid."),
     answer::<PaymentDeclined>(Payment, Order, ORDER_ANSWERS, "The order is not paid."),
-    answer::<PaymentRefunded>(
-        Payment,
-        Order,
-        ORDER_ANSWERS,
-        "Nothing is charged any more.",
-    ),
+    answer::<PaymentRefunded>(Payment, Order, ORDER_ANSWERS, "Nothing is charged any more."),
 ];
 
 /// The way of the message with this kind.
@@ -218,7 +150,5 @@ pub fn route(kind: &str) -> Option<&'static Route> {
 
 /// The kinds that arrive in `queue`.
 pub fn kinds_in(queue: &str) -> impl Iterator<Item = &'static Route> {
-    ROUTES
-        .iter()
-        .filter(move |route| route.consumer.is_some_and(|(_, name)| name == queue))
+    ROUTES.iter().filter(move |route| route.consumer.is_some_and(|(_, name)| name == queue))
 }

@@ -36,9 +36,7 @@ impl Message for ReserveStock {
         match self.lines.len() {
             0 => Err("lines: a reservation needs at least one line".to_owned()),
             1..=LINES_MAX => Ok(()),
-            count => Err(format!(
-                "lines: {count} lines, at most {LINES_MAX} are allowed"
-            )),
+            count => Err(format!("lines: {count} lines, at most {LINES_MAX} are allowed")),
         }
     }
 
@@ -155,11 +153,7 @@ pub struct StockRejected {
     /// Why.
     pub reason: StockRefusal,
     /// Which articles were short; only when out of stock.
-    #[serde(
-        default,
-        deserialize_with = "objects",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
     pub shortages: Vec<Shortage>,
 }
 

@@ -66,14 +66,7 @@ fn intruder() -> impl Strategy<Value = Value> {
         "[ -~]{0,70}".prop_map(Value::from),
         "\\PC{0,5}".prop_map(Value::from),
         "[A-Z]{2,4}".prop_map(Value::from),
-        select(vec![
-            json!([]),
-            json!({}),
-            json!([[]]),
-            json!([{}]),
-            json!("\u{0}"),
-            json!("A\n")
-        ]),
+        select(vec![json!([]), json!({}), json!([[]]), json!([{}]), json!("\u{0}"), json!("A\n")]),
     ]
 }
 
@@ -196,10 +189,7 @@ fn capitals_come_before_small_letters_as_bytes_do_and_languages_do_not() {
     let sku = |text: &str| Sku::new(text).unwrap();
     let mut skus = ["b", "A 1", "a", "B", "A-1", "10", "9"].map(sku);
     skus.sort();
-    assert_eq!(
-        skus.map(|sku| sku.to_string()),
-        ["10", "9", "A 1", "A-1", "B", "a", "b"]
-    );
+    assert_eq!(skus.map(|sku| sku.to_string()), ["10", "9", "A 1", "A-1", "B", "a", "b"]);
 }
 
 #[test]

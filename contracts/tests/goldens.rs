@@ -71,9 +71,7 @@ fn every_golden_is_read_and_written_back_without_a_changed_byte() {
     let mut seen = BTreeSet::new();
     for (name, bytes) in &*GOLDENS {
         let entry = entry_for(name);
-        let reading = entry
-            .read(bytes)
-            .unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+        let reading = entry.read(bytes).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
         assert_eq!(
             String::from_utf8(reading.wire).unwrap(),
             str::from_utf8(bytes).unwrap(),
@@ -91,18 +89,11 @@ fn every_golden_is_read_and_written_back_without_a_changed_byte() {
 fn every_golden_satisfies_the_schema_of_its_message() {
     for (name, bytes) in &*GOLDENS {
         let schema = Value::from(entry_for(name).schema());
-        assert_eq!(
-            schema["$schema"],
-            "https://json-schema.org/draft/2020-12/schema"
-        );
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         jsonschema::meta::validate(&schema).unwrap();
         let body: Value = serde_json::from_slice(bytes).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
-        assert!(
-            validator.is_valid(&body),
-            "{name}: {:?}",
-            validator.validate(&body)
-        );
+        assert!(validator.is_valid(&body), "{name}: {:?}", validator.validate(&body));
     }
 }
 
@@ -131,9 +122,7 @@ fn unknown_fields_are_accepted_in_every_message_and_every_object() {
         match value {
             Value::Array(items) => items.into_iter().map(extended).collect(),
             Value::Object(fields) => {
-                let fields = fields
-                    .into_iter()
-                    .map(|(key, value)| (key, extended(value)));
+                let fields = fields.into_iter().map(|(key, value)| (key, extended(value)));
                 let extra = serde_json::json!({ "deep": [[1.5, null], {"nul": "\0"}] });
                 Value::Object(fields.chain([("x_unknown".to_owned(), extra)]).collect())
             }

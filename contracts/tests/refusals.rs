@@ -84,32 +84,18 @@ fn what_is_not_json_is_refused_before_its_content_is_looked_at() {
         hold(body, *reason, word);
     }
     for (value, word) in BROKEN_VALUES {
-        for pointer in [
-            "/order_id",
-            "/lines/0/unit_price",
-            "/currency",
-            "/payment_token",
-        ] {
+        for pointer in ["/order_id", "/lines/0/unit_price", "/currency", "/payment_token"] {
             hold(&with(pointer, value), Reason::InvalidJson, word);
         }
     }
-    hold(
-        &[GOOD, "x"].concat().into_bytes(),
-        Reason::InvalidJson,
-        "trailing",
-    );
-    hold(
-        &[GOOD, GOOD].concat().into_bytes(),
-        Reason::InvalidJson,
-        "trailing",
-    );
+    hold(&[GOOD, "x"].concat().into_bytes(), Reason::InvalidJson, "trailing");
+    hold(&[GOOD, GOOD].concat().into_bytes(), Reason::InvalidJson, "trailing");
 }
 
 /// The good order with an unknown field whose arrays are `depth` deep.
 fn nested(depth: usize) -> Vec<u8> {
     let deep = format!("{}\"]\\\"[\"{}", "[".repeat(depth), "]".repeat(depth));
-    GOOD.replacen('{', &format!("{{\"x\":{deep},"), 1)
-        .into_bytes()
+    GOOD.replacen('{', &format!("{{\"x\":{deep},"), 1).into_bytes()
 }
 
 #[test]
@@ -119,17 +105,9 @@ fn a_body_may_be_nested_as_deep_as_common_readers_take_it_and_no_deeper() {
     assert!(place(&deepest).is_ok());
     assert!(serde_json::from_slice::<Value>(&deepest).is_ok());
     assert!(serde_json::from_slice::<Value>(&nested(DEPTH_MAX)).is_err());
-    hold(
-        &nested(DEPTH_MAX),
-        Reason::InvalidJson,
-        "nested more than 127 deep",
-    );
+    hold(&nested(DEPTH_MAX), Reason::InvalidJson, "nested more than 127 deep");
     hold(&nested(200), Reason::InvalidJson, "nested");
-    hold(
-        &"[".repeat(1 << 20).into_bytes(),
-        Reason::InvalidJson,
-        "nested",
-    );
+    hold(&"[".repeat(1 << 20).into_bytes(), Reason::InvalidJson, "nested");
 }
 
 /// JSON that is no order at all.
@@ -209,16 +187,8 @@ fn json_that_is_no_order_is_refused_with_the_path_of_the_field() {
     }
     let long = |bytes| format!("\"{}\"", "x".repeat(bytes));
     place(&with("/order_id", &long(64))).unwrap();
-    hold(
-        &with("/order_id", &long(65)),
-        Reason::InvalidContent,
-        "65 bytes, at most 64",
-    );
-    hold(
-        &with("/payment_token", &long(129)),
-        Reason::InvalidContent,
-        "payment_token",
-    );
+    hold(&with("/order_id", &long(65)), Reason::InvalidContent, "65 bytes, at most 64");
+    hold(&with("/payment_token", &long(129)), Reason::InvalidContent, "payment_token");
 }
 
 /// So many equal lines.
@@ -254,52 +224,20 @@ fn the_largest_total_is_accepted_and_one_more_is_not() {
 
 /// Messages, bad bodies of theirs, and what the text says.
 const OTHER_MESSAGES: &[(&str, &str, &str)] = &[
-    (
-        "stock.rejected.v1",
-        r#"{"order_id":"1","reason":"no_mood"}"#,
-        "no_mood",
-    ),
-    (
-        "payment.declined.v1",
-        r#"{"order_id":"1","reason":"Provider"}"#,
-        "Provider",
-    ),
+    ("stock.rejected.v1", r#"{"order_id":"1","reason":"no_mood"}"#, "no_mood"),
+    ("payment.declined.v1", r#"{"order_id":"1","reason":"Provider"}"#, "Provider"),
     (
         "payment.executed.v1",
         r#"{"order_id":"1","operation":"gift","outcome":"approved"}"#,
         "operation",
     ),
-    (
-        "stock.adjust.v1",
-        r#"{"adjustment_id":"1","sku":"A","delta":0}"#,
-        "delta",
-    ),
-    (
-        "stock.adjust.v1",
-        r#"{"adjustment_id":"1","sku":"A","delta":1,"note":" x"}"#,
-        "note",
-    ),
-    (
-        "stock.adjust.v1",
-        r#"{"adjustment_id":"1","sku":"A","delta":1,"note":"\u0000"}"#,
-        "note",
-    ),
-    (
-        "stock.reserve.v1",
-        r#"{"order_id":"1","lines":[]}"#,
-        "lines",
-    ),
-    (
-        "stock.reserve.v1",
-        r#"{"order_id":"1","lines":[["A",1]]}"#,
-        "lines[0]",
-    ),
+    ("stock.adjust.v1", r#"{"adjustment_id":"1","sku":"A","delta":0}"#, "delta"),
+    ("stock.adjust.v1", r#"{"adjustment_id":"1","sku":"A","delta":1,"note":" x"}"#, "note"),
+    ("stock.adjust.v1", r#"{"adjustment_id":"1","sku":"A","delta":1,"note":"\u0000"}"#, "note"),
+    ("stock.reserve.v1", r#"{"order_id":"1","lines":[]}"#, "lines"),
+    ("stock.reserve.v1", r#"{"order_id":"1","lines":[["A",1]]}"#, "lines[0]"),
     ("stock.release.v1", r#"["1"]"#, "sequence"),
-    (
-        "order.confirmed.v1",
-        r#"["1",1,"confirmed",null,null,[],null,0]"#,
-        "sequence",
-    ),
+    ("order.confirmed.v1", r#"["1",1,"confirmed",null,null,[],null,0]"#, "sequence"),
     (
         "order.confirmed.v1",
         r#"{"order_id":"1","version":0,"status":"confirmed","lines":[],"total":0}"#,
@@ -320,10 +258,7 @@ fn other_messages_refuse_unknown_words_and_empty_effects() {
         assert_eq!(refusal.reason, Reason::InvalidContent, "{kind}: {refusal}");
         assert!(refusal.text.contains(word), "{kind}: {refusal}");
         let validator = jsonschema::validator_for(&entry.schema().into()).unwrap();
-        assert!(
-            !validator.is_valid(&serde_json::from_str(body).unwrap()),
-            "{kind}: {body}"
-        );
+        assert!(!validator.is_valid(&serde_json::from_str(body).unwrap()), "{kind}: {body}");
     }
 }
 

@@ -35,22 +35,11 @@ fn every_kind_ends_in_its_version_and_is_a_routing_key() {
         let [party, action, version] = words[..] else {
             panic!("{} has not three words", route.kind);
         };
-        assert!(
-            ["order", "stock", "payment"].contains(&party),
-            "{}",
-            route.kind
-        );
-        assert!(
-            action
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
-        );
+        assert!(["order", "stock", "payment"].contains(&party), "{}", route.kind);
+        assert!(action.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
         let version: u32 = version.strip_prefix('v').unwrap().parse().unwrap();
         assert!(version >= 1);
-        assert!(
-            route.kind.len() <= 255,
-            "AMQP short strings have at most 255 bytes"
-        );
+        assert!(route.kind.len() <= 255, "AMQP short strings have at most 255 bytes");
     }
 }
 
@@ -80,11 +69,7 @@ fn commands_travel_on_one_exchange_and_events_on_the_other() {
         let is_past = name.ends_with("ed") || name.ends_with("shortfall");
         let exchange = if is_past { EVENTS } else { COMMANDS };
         assert_eq!(route.exchange, exchange, "{}", route.kind);
-        assert!(
-            route.exchange == EVENTS || route.is_required(),
-            "{}",
-            route.kind
-        );
+        assert!(route.exchange == EVENTS || route.is_required(), "{}", route.kind);
     }
 }
 
@@ -101,10 +86,7 @@ fn every_queue_is_consumed_by_exactly_one_party_and_named_after_it() {
             assert!(queue.starts_with(&format!("{party}.")), "{queue}");
         }
         assert!(kinds_in(queue).count() > 0);
-        assert!(
-            !ROUTES.iter().any(|route| route.kind == queue),
-            "{queue} is a routing key too"
-        );
+        assert!(!ROUTES.iter().any(|route| route.kind == queue), "{queue} is a routing key too");
     }
 }
 
@@ -131,11 +113,7 @@ fn headers_have_different_names_that_every_client_can_set() {
     let names: BTreeSet<_> = HEADERS.iter().map(|header| header.name).collect();
     assert_eq!(names.len(), HEADERS.len());
     for name in names {
-        assert!(
-            name.bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
-            "{name}"
-        );
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
     }
 }
 

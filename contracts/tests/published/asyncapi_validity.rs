@@ -109,10 +109,7 @@ fn every_payload_accepts_its_example_and_refuses_an_empty_object() {
             "components": document["components"],
         });
         let validator = jsonschema::validator_for(&schema).unwrap();
-        assert!(
-            validator.is_valid(&message["examples"][0]["payload"]),
-            "{entry:?}"
-        );
+        assert!(validator.is_valid(&message["examples"][0]["payload"]), "{entry:?}");
         assert!(!validator.is_valid(&serde_json::json!({})), "{entry:?}");
     }
 }

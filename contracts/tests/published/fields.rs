@@ -31,9 +31,7 @@ fn resolved(root: &Value, schema: &Value) -> (Option<String>, Value) {
     let pointer = reference.strip_prefix('#').expect("references stay inside");
     let mut target = root.pointer(pointer).expect("references resolve").clone();
     if let (Some(target), Some(own)) = (target.as_object_mut(), schema.as_object()) {
-        let own = own
-            .iter()
-            .filter(|(key, _)| *key != "$ref" && *key != "$defs");
+        let own = own.iter().filter(|(key, _)| *key != "$ref" && *key != "$defs");
         target.extend(own.map(|(key, value)| (key.clone(), value.clone())));
     }
     (pointer.rsplit('/').next().map(str::to_owned), target)
@@ -54,11 +52,7 @@ fn collect(root: &Value, schema: &Value, prefix: &str, example: &str, fields: &m
     let Some(properties) = schema["properties"].as_object() else {
         return;
     };
-    let required: Vec<_> = schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .collect();
+    let required: Vec<_> = schema["required"].as_array().into_iter().flatten().collect();
     let mut names: Vec<_> = properties.keys().collect();
     // Schemas keep fields by name; the example knows the order in which they are declared.
     names.sort_by_key(|name| example.find(&format!("\"{name}\":")).unwrap_or(usize::MAX));
@@ -102,11 +96,7 @@ pub(crate) fn bounds(schema: &Value) -> String {
         Some("integer") => {
             let (min, max) = (bound("minimum"), bound("maximum"));
             let (min, max) = min.zip(max).expect("every number has its bounds");
-            let nonzero = if schema["not"]["const"] == 0 {
-                ", not 0"
-            } else {
-                ""
-            };
+            let nonzero = if schema["not"]["const"] == 0 { ", not 0" } else { "" };
             format!("{} to {}{nonzero}", grouped(min), grouped(max))
         }
         Some("array") => match (bound("minItems"), bound("maxItems")) {
@@ -120,11 +110,7 @@ pub(crate) fn bounds(schema: &Value) -> String {
 /// The number with a comma after every three digits.
 fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
-    let mut text = if number < 0 {
-        "-".to_owned()
-    } else {
-        String::new()
-    };
+    let mut text = if number < 0 { "-".to_owned() } else { String::new() };
     for (index, digit) in digits.char_indices() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
@@ -135,16 +121,9 @@ fn grouped(number: i64) -> String {
 }
 
 fn meaning(field: &Value) -> String {
-    let text = |schema: &Value| {
-        schema["description"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |schema: &Value| schema["description"].as_str().unwrap_or_default().to_owned();
     let words = field["oneOf"].as_array().into_iter().flatten().map(|word| {
-        let name = word["const"]
-            .as_str()
-            .expect("a closed set is one of words");
+        let name = word["const"].as_str().expect("a closed set is one of words");
         format!("<br>`{name}`: {}", text(word))
     });
     std::iter::once(text(field)).chain(words).collect()

@@ -27,25 +27,16 @@ pub(crate) fn parts() -> [(&'static str, String); 6] {
 
 /// The README with the part between its two markers replaced.
 pub(crate) fn with_part(text: &str, name: &str, part: &str) -> String {
-    let (begin, end) = (
-        format!("<!-- generated: {name} -->\n"),
-        format!("<!-- end: {name} -->"),
-    );
-    let (before, rest) = text
-        .split_once(&begin)
-        .unwrap_or_else(|| panic!("README.md lacks the marker {begin}"));
-    let (_, after) = rest
-        .split_once(&end)
-        .unwrap_or_else(|| panic!("README.md lacks the marker {end}"));
+    let (begin, end) = (format!("<!-- generated: {name} -->\n"), format!("<!-- end: {name} -->"));
+    let (before, rest) =
+        text.split_once(&begin).unwrap_or_else(|| panic!("README.md lacks the marker {begin}"));
+    let (_, after) =
+        rest.split_once(&end).unwrap_or_else(|| panic!("README.md lacks the marker {end}"));
     format!("{before}{begin}\n{}\n\n{end}{after}", part.trim())
 }
 
 fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut text = format!(
-        "| {} |\n|{}\n",
-        columns.join(" | "),
-        "---|".repeat(columns.len())
-    );
+    let mut text = format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
     for row in rows {
         let cells: Vec<_> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
         writeln!(text, "| {} |", cells.join(" | ")).expect("a text takes everything");
@@ -67,14 +58,8 @@ fn groups() -> [(&'static str, Vec<(&'static Entry, &'static Route)>); 3] {
             .collect()
     };
     [
-        (
-            "Commands that you send",
-            select(|route| route.sender == Party::Client),
-        ),
-        (
-            "Events that anybody may read",
-            select(|route| route.exchange == EVENTS),
-        ),
+        ("Commands that you send", select(|route| route.sender == Party::Client)),
+        ("Events that anybody may read", select(|route| route.exchange == EVENTS)),
         (
             "Commands between the workers",
             select(|route| route.exchange != EVENTS && route.sender != Party::Client),
@@ -147,10 +132,7 @@ fn message(entry: &Entry, route: &Route) -> String {
 fn indented(json: &str) -> String {
     let (mut text, mut depth, mut in_text, mut escaped) = (String::new(), 0, false, false);
     for character in json.chars() {
-        let (opens, closes) = (
-            matches!(character, '{' | '['),
-            matches!(character, '}' | ']'),
-        );
+        let (opens, closes) = (matches!(character, '{' | '['), matches!(character, '}' | ']'));
         if !in_text && closes {
             depth -= 1;
             text.push('\n');
@@ -194,13 +176,7 @@ fn texts_and_numbers() -> String {
         let holds = schema["type"].as_str().filter(|holds| *holds != "object")?;
         let pattern = schema["pattern"].as_str().map(code).unwrap_or_default();
         let description = schema["description"].as_str().unwrap_or_default();
-        Some(vec![
-            code(&name),
-            holds.to_owned(),
-            bounds(&schema),
-            pattern,
-            description.to_owned(),
-        ])
+        Some(vec![code(&name), holds.to_owned(), bounds(&schema), pattern, description.to_owned()])
     });
     table(&["type", "JSON", "bounds", "pattern", "meaning"], rows)
 }
@@ -210,12 +186,7 @@ fn headers() -> String {
         vec![
             code(header.name),
             if header.is_integer { "integer" } else { "text" }.to_owned(),
-            if header.is_for_publishers {
-                "you may"
-            } else {
-                "the workers"
-            }
-            .to_owned(),
+            if header.is_for_publishers { "you may" } else { "the workers" }.to_owned(),
             header.meaning.to_owned(),
         ]
     });
@@ -229,10 +200,7 @@ fn refusals() -> String {
         let words = schema["oneOf"].as_array().expect("a closed set of words");
         let word = words.iter().find(|word| word["const"] == reason.code());
         let word = word.expect("every reason is a word of the set");
-        word["description"]
-            .as_str()
-            .expect("every reason is explained")
-            .to_owned()
+        word["description"].as_str().expect("every reason is explained").to_owned()
     };
     let rows = Reason::ALL.map(|reason| vec![code(reason.code()), meaning(reason)]);
     table(&["reason", "meaning"], rows)
@@ -245,8 +213,5 @@ fn queue_table() -> String {
             .collect();
         vec![code(queue), party.to_string(), bindings.join("<br>")]
     });
-    table(
-        &["queue", "consumed by", "bindings (exchange → routing key)"],
-        rows,
-    )
+    table(&["queue", "consumed by", "bindings (exchange → routing key)"], rows)
 }

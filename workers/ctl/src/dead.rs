@@ -115,10 +115,7 @@ async fn list(arguments: &List, settings: &Settings) -> Result<ExitCode> {
     let reason = arguments.reason.as_deref();
     if let Some(unknown) = reason.filter(|code| Reason::from_code(code).is_none()) {
         let known: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
-        bail!(Misuse(format!(
-            "there is no reason {unknown}; there are {}",
-            known.join(", ")
-        )));
+        bail!(Misuse(format!("there is no reason {unknown}; there are {}", known.join(", "))));
     }
     let limit = i64::from(arguments.limit);
     let mut letters = Vec::new();

@@ -52,11 +52,7 @@ impl<R: Read> Source<R> {
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(input);
         let columns = Columns::find(reader.byte_headers()?)
             .with_context(|| format!("{name} is no Online Retail file"))?;
-        Ok(Self {
-            name,
-            reader,
-            columns,
-        })
+        Ok(Self { name, reader, columns })
     }
 }
 

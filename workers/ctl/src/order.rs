@@ -120,13 +120,8 @@ impl Summary {
 
 async fn list(arguments: &List, settings: &Settings) -> Result<ExitCode> {
     let client = connections::database(settings, Party::Order).await?;
-    let (status, limit) = (
-        arguments.status.map(Status::word),
-        i64::from(arguments.limit),
-    );
-    let rows = client
-        .query(LIST, &[&status, &arguments.after, &limit])
-        .await?;
+    let (status, limit) = (arguments.status.map(Status::word), i64::from(arguments.limit));
+    let rows = client.query(LIST, &[&status, &arguments.after, &limit]).await?;
     let orders: Vec<Summary> = rows.iter().map(Summary::of).collect();
     if arguments.json {
         for order in &orders {
@@ -160,13 +155,8 @@ fn table(orders: &[Summary]) -> comfy_table::Table {
             order.status.clone(),
             text(&order.reason),
             text(&order.customer_id),
-            order
-                .lines
-                .map(|lines| lines.to_string())
-                .unwrap_or_default(),
-            total
-                .map(|(total, currency)| money(total, currency))
-                .unwrap_or_default(),
+            order.lines.map(|lines| lines.to_string()).unwrap_or_default(),
+            total.map(|(total, currency)| money(total, currency)).unwrap_or_default(),
             text(&order.placed_at),
             text(&order.ended_at),
         ]);

@@ -47,11 +47,7 @@ const STYLE: TableStyle =
 pub fn table(headings: &[(&str, Side)]) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE);
-    table.set_header(
-        headings
-            .iter()
-            .map(|(name, side)| aligned(Cell::new(name), *side)),
-    );
+    table.set_header(headings.iter().map(|(name, side)| aligned(Cell::new(name), *side)));
     for (column, (_, side)) in table.column_iter_mut().zip(headings) {
         column.set_cell_alignment(alignment(*side));
     }
@@ -79,9 +75,8 @@ pub fn show(table: &Table, what_is_missing: &str) -> Result<()> {
 }
 
 /// Currencies whose minor unit is a hundredth; amounts of others are shown in minor units.
-const HUNDREDTHS: [&str; 12] = [
-    "AUD", "CAD", "CHF", "CNY", "DKK", "EUR", "GBP", "NOK", "NZD", "PLN", "SEK", "USD",
-];
+const HUNDREDTHS: [&str; 12] =
+    ["AUD", "CAD", "CHF", "CNY", "DKK", "EUR", "GBP", "NOK", "NZD", "PLN", "SEK", "USD"];
 
 /// An amount of money as people write it: `153.22 GBP`, or `1500 minor units of JPY` where we
 /// don't know how the currency divides. Computed with whole numbers alone.
@@ -123,10 +118,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// The beginning of a text, in one line, of at most `limit` characters.
 pub fn shortened(text: &str, limit: usize) -> String {
-    let flat: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if flat.chars().count() <= limit {
         return flat;
     }

@@ -136,10 +136,7 @@ impl Payment {
         );
         let status = &self.status;
         let updated = &self.updated_at;
-        output::line(format!(
-            "  {:<14} {status}, {amount}, since {updated}",
-            "payment"
-        ))?;
+        output::line(format!("  {:<14} {status}, {amount}, since {updated}", "payment"))?;
         if let Some(detail) = &self.detail {
             output::line(format!("  {:<14} {detail}", "provider says"))?;
         }

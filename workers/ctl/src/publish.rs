@@ -57,12 +57,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "format", required_unless_present = "format")]
     body: Option<String>,
     /// Another routing key than the type, for experiments
-    #[arg(
-        long,
-        value_name = "KEY",
-        conflicts_with = "format",
-        requires = "no_check"
-    )]
+    #[arg(long, value_name = "KEY", conflicts_with = "format", requires = "no_check")]
     routing_key: Option<String>,
     /// At most so many messages a second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -109,10 +104,7 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode>
     settings.check(&[Need::Broker])?;
     let (records, extent) = open(arguments)?;
     let sender = Sender::connect(settings, arguments.patience).await?;
-    let manner = Manner {
-        rate: arguments.rate,
-        is_unchecked: arguments.no_check,
-    };
+    let manner = Manner { rate: arguments.rate, is_unchecked: arguments.no_check };
     let (receipts, refused) = (arguments.receipts.as_deref(), arguments.refused.as_deref());
     let transfer = Transfer::new(sender, manner, receipts, refused, Progress::new(extent))?;
     let (tally, error) = transfer.run(records).await;
@@ -134,9 +126,7 @@ fn open(arguments: &Arguments) -> Result<(mpsc::Receiver<Result<Record>>, Extent
     match arguments.format {
         Some(Format::Jsonl) => {
             let (inputs, extent) = source::open(&paths)?;
-            let records = inputs
-                .into_iter()
-                .flat_map(|(name, input)| jsonl::read(name, input));
+            let records = inputs.into_iter().flat_map(|(name, input)| jsonl::read(name, input));
             Ok((read_ahead(records), extent))
         }
         Some(Format::OnlineRetail) => {
@@ -147,10 +137,7 @@ fn open(arguments: &Arguments) -> Result<(mpsc::Receiver<Result<Record>>, Extent
         }
         None => {
             let draft = single(arguments)?;
-            Ok((
-                read_ahead(std::iter::once(Ok(Ok(draft)))),
-                Extent::default(),
-            ))
+            Ok((read_ahead(std::iter::once(Ok(Ok(draft)))), Extent::default()))
         }
     }
 }
@@ -163,10 +150,7 @@ fn draft_of(order: &PlaceOrder) -> Draft {
 /// A message of ours.
 pub fn draft<M: Message>(kind: &str, message_id: String, message: &M) -> Draft {
     Draft {
-        place: Place {
-            file: message.correlation().to_owned(),
-            line: 0,
-        },
+        place: Place { file: message.correlation().to_owned(), line: 0 },
         kind: kind.to_owned(),
         routing_key: kind.to_owned(),
         message_id,
@@ -178,9 +162,7 @@ pub fn draft<M: Message>(kind: &str, message_id: String, message: &M) -> Draft {
 
 fn single(arguments: &Arguments) -> Result<Draft> {
     let [kind] = arguments.inputs.as_slice() else {
-        return Err(misuse(
-            "name one type; to publish files, say their --format",
-        ));
+        return Err(misuse("name one type; to publish files, say their --format"));
     };
     let body = body(arguments.body.as_deref().unwrap_or_default())?;
     let message_id = arguments.id.clone().unwrap_or_else(|| {
@@ -189,15 +171,9 @@ fn single(arguments: &Arguments) -> Result<Draft> {
         id
     });
     Ok(Draft {
-        place: Place {
-            file: "--body".to_owned(),
-            line: 1,
-        },
+        place: Place { file: "--body".to_owned(), line: 1 },
         kind: kind.clone(),
-        routing_key: arguments
-            .routing_key
-            .clone()
-            .unwrap_or_else(|| kind.clone()),
+        routing_key: arguments.routing_key.clone().unwrap_or_else(|| kind.clone()),
         message_id,
         correlation: None,
         headers: Default::default(),
@@ -208,9 +184,7 @@ fn single(arguments: &Arguments) -> Result<Draft> {
 fn body(text: &str) -> Result<Vec<u8>> {
     if text == "-" {
         let mut body = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut body)
-            .context("can't read stdin")?;
+        std::io::stdin().read_to_end(&mut body).context("can't read stdin")?;
         return Ok(body);
     }
     match text.strip_prefix('@') {
@@ -226,14 +200,7 @@ fn tell(tally: &Tally, as_json: bool) -> Result<()> {
     if as_json {
         return output::json(tally);
     }
-    let Tally {
-        confirmed,
-        returned,
-        unconfirmed,
-        refused,
-        seconds,
-        per_second,
-    } = tally;
+    let Tally { confirmed, returned, unconfirmed, refused, seconds, per_second } = tally;
     let confirmed = output::count(*confirmed, "message");
     output::line(format!(
         "{confirmed} confirmed in {seconds:.1} s ({per_second:.0} a second), {refused} refused"

@@ -29,9 +29,7 @@ impl Receipts {
     /// Makes the file, or empties it.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("can't write {}", path.display()))?;
-        Ok(Self {
-            file: BufWriter::new(file),
-        })
+        Ok(Self { file: BufWriter::new(file) })
     }
 
     /// Adds a receipt.
@@ -52,13 +50,13 @@ pub fn read(path: &Path) -> Result<impl Iterator<Item = Result<Receipt>>> {
     let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
     let path = path.to_owned();
     let lines = BufReader::new(file).lines().enumerate();
-    Ok(lines
-        .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.trim().is_empty()))
-        .map(move |(index, line)| {
+    Ok(lines.filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.trim().is_empty())).map(
+        move |(index, line)| {
             let place = || format!("{}:{} is no receipt", path.display(), index + 1);
             let line = line.with_context(place)?;
             serde_json::from_str(&line).with_context(place)
-        }))
+        },
+    ))
 }
 
 /// The orders that the receipts in a file name, each once.

@@ -66,9 +66,7 @@ impl Settings {
 
     /// The settings in `variables`.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self {
-            variables: variables.into_iter().collect(),
-        }
+        Self { variables: variables.into_iter().collect() }
     }
 
     /// Checks everything a command needs, so that the error names every wrong variable at once.
@@ -169,10 +167,8 @@ mod tests {
     fn the_settings_we_pass_over_are_settings_of_the_workers() {
         let variables = OF_WORKERS.map(|name| (name.to_owned(), "1".to_owned()));
         let errors = Config::read(Party::Order, variables).unwrap_err().0;
-        let unknown: Vec<_> = errors
-            .iter()
-            .filter(|problem| problem.contains("is no setting"))
-            .collect();
+        let unknown: Vec<_> =
+            errors.iter().filter(|problem| problem.contains("is no setting")).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }
 
@@ -185,11 +181,7 @@ mod tests {
         let settings = Settings::from_variables(names.map(wrong).into_iter().chain(broker));
         assert_eq!(settings.broker().unwrap().url.path(), "/v");
         assert!(settings.is_set(Party::Stock) && !settings.is_set(Party::Order));
-        let needs = [
-            Need::Database(Party::Stock),
-            Need::Ladder,
-            Need::Database(Party::Order),
-        ];
+        let needs = [Need::Database(Party::Stock), Need::Ladder, Need::Database(Party::Order)];
         let errors = settings.check(&needs).unwrap_err().0;
         assert_eq!(errors.len(), 3, "{errors:?}");
     }

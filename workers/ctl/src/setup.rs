@@ -52,10 +52,8 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode>
     broker.close().await;
     verified?;
 
-    let topology: Vec<Queue> = WORKERS
-        .into_iter()
-        .flat_map(|party| queues(party, &ladder))
-        .collect();
+    let topology: Vec<Queue> =
+        WORKERS.into_iter().flat_map(|party| queues(party, &ladder)).collect();
     let mut problems = Vec::new();
     if let Some(management) = &management {
         let vhost = management::vhost(&settings.broker()?);
@@ -109,9 +107,7 @@ fn tell(outcome: &Outcome, as_json: bool) -> Result<()> {
             true => "verified with policies and bindings",
             false => "verified to be there",
         };
-        output::line(format!(
-            "{queues} queues with {bindings} bindings: {checked}"
-        ))?;
+        output::line(format!("{queues} queues with {bindings} bindings: {checked}"))?;
     }
     if !outcome.effects_checked {
         eprintln!(

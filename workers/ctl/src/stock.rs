@@ -73,9 +73,7 @@ async fn show(arguments: &Show, settings: &Settings) -> Result<ExitCode> {
     let skus = (!arguments.skus.is_empty()).then_some(&arguments.skus);
     // Whoever names articles wants them all.
     let limit = i64::from(arguments.limit).max(arguments.skus.len() as i64);
-    let rows = client
-        .query(ITEMS, &[&skus, &arguments.after, &limit])
-        .await?;
+    let rows = client.query(ITEMS, &[&skus, &arguments.after, &limit]).await?;
     let items: Vec<_> = rows
         .iter()
         .map(|row| Item {
@@ -164,12 +162,7 @@ impl Goods {
         let (status, updated) = (&self.status, &self.updated_at);
         let text = format!("{status}, {pieces} pieces of {articles}, since {updated}");
         output::line(format!("  {:<14} {text}", "goods"))?;
-        for Shortage {
-            sku,
-            requested,
-            available,
-        } in &self.shortages
-        {
+        for Shortage { sku, requested, available } in &self.shortages {
             let text = format!("{sku}: {requested} asked for, {available} available");
             output::line(format!("  {:<14} {text}", "short"))?;
         }

@@ -33,15 +33,9 @@ fn stderr(output: &Output) -> String {
 /// Runs a command that has to succeed; its JSON, line by line.
 fn lines(bed: &TestBed, arguments: &[&str]) -> Vec<Value> {
     let output = orderly(bed, arguments);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        stderr(&output)
-    );
+    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// How many messages are in a queue. The management page counts every few seconds.
@@ -70,9 +64,7 @@ fn write_orders(path: &Path, count: usize) {
 
 fn receipts(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -82,12 +74,7 @@ fn setup_can_be_repeated_and_checks_what_is_in_effect() {
     let second = lines(&bed, &["setup", "--json"]);
     assert_eq!(first, second);
     assert_eq!(first[0]["effects_checked"], true);
-    assert!(
-        first[0]["queues"]
-            .as_array()
-            .unwrap()
-            .contains(&json!("order.new"))
-    );
+    assert!(first[0]["queues"].as_array().unwrap().contains(&json!("order.new")));
 
     let policy = json!({
         "pattern": "^order\\.new$", "apply-to": "queues", "definition": {"delivery-limit": 5},
@@ -101,10 +88,7 @@ fn setup_can_be_repeated_and_checks_what_is_in_effect() {
     .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
-    assert!(
-        text.contains("queue order.new: delivery-limit is 5 by the policy p"),
-        "{text}"
-    );
+    assert!(text.contains("queue order.new: delivery-limit is 5 by the policy p"), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
 }
 
@@ -113,16 +97,10 @@ fn setup_names_what_an_earlier_ladder_left_behind() {
     let bed = TestBed::new().unwrap();
     lines(&bed, &["setup", "--json"]);
     let other = ("ORDERLY_RETRY_DELAYS_MS", "2000");
-    let output = command(&bed, &["setup"])
-        .env(other.0, other.1)
-        .output()
-        .unwrap();
+    let output = command(&bed, &["setup"]).env(other.0, other.1).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
-    assert!(
-        text.contains("queue order.retry.0.1000ms: is bound to orderly.retry"),
-        "{text}"
-    );
+    assert!(text.contains("queue order.retry.0.1000ms: is bound to orderly.retry"), "{text}");
 }
 
 #[test]
@@ -142,10 +120,7 @@ fn setup_names_the_queue_that_is_there_and_is_different() {
 fn setup_says_what_it_could_not_check() {
     let bed = TestBed::new().unwrap();
     let mut command = command(&bed, &["setup"]);
-    let output = command
-        .env_remove("ORDERLY_MANAGEMENT_URL")
-        .output()
-        .unwrap();
+    let output = command.env_remove("ORDERLY_MANAGEMENT_URL").output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("policies"), "{}", stderr(&output));
 }
@@ -155,11 +130,7 @@ fn four_migrations_at_once_are_as_good_as_one() {
     let bed = TestBed::new().unwrap();
     let start = || {
         let mut command = command(&bed, &["migrate", "--json"]);
-        command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let running: Vec<Child> = (0..4).map(|_| start()).collect();
     let mut applied = 0;
@@ -184,30 +155,21 @@ fn every_message_has_a_receipt_and_lies_in_the_queue() {
     let [orders, receipt, refused] = ["o", "r", "x"].map(|name| folder.path().join(name));
     lines(&bed, &["setup", "--json"]);
     write_orders(&orders, 500);
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .open(&orders)
-        .unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(&orders).unwrap();
     writeln!(file, "nonsense").unwrap();
     let files = [&orders, &receipt, &refused].map(|path| path.to_str().unwrap());
     let [orders, receipts_to, refused_to] = files;
     let arguments = ["publish", "--format", "jsonl", orders, "--json"];
     let files = ["--receipts", receipts_to, "--refused", refused_to];
     let told = lines(&bed, &[&arguments[..], &files].concat());
-    assert_eq!(
-        (&told[0]["confirmed"], &told[0]["refused"]),
-        (&json!(500), &json!(1))
-    );
+    assert_eq!((&told[0]["confirmed"], &told[0]["refused"]), (&json!(500), &json!(1)));
 
     let receipts = receipts(&receipt);
     let first = json!({"type": "order.place.v1", "message_id": "m-0", "order_id": "o-0"});
     assert_eq!((receipts.len(), &receipts[0]), (500, &first));
     let refused = std::fs::read_to_string(&refused).unwrap();
     let refused: Value = serde_json::from_str(&refused).unwrap();
-    assert_eq!(
-        (&refused["line"], &refused["reason"]),
-        (&json!(501), &json!("unreadable_line"))
-    );
+    assert_eq!((&refused["line"], &refused["reason"]), (&json!(501), &json!("unreadable_line")));
     assert_eq!(depth(&bed, "order.new", 500), 500);
 
     let strict = orderly(&bed, &[&arguments[..], &["--strict"]].concat());
@@ -222,40 +184,22 @@ fn a_lost_connection_costs_no_message() {
     lines(&bed, &["setup", "--json"]);
     write_orders(&orders, 1000);
     let files = [&orders, &receipt].map(|path| path.to_str().unwrap());
-    let arguments = [
-        "publish",
-        "--format",
-        "jsonl",
-        files[0],
-        "--receipts",
-        files[1],
-    ];
+    let arguments = ["publish", "--format", "jsonl", files[0], "--receipts", files[1]];
     let mut command = command(&bed, &[&arguments[..], &["--rate", "80"]].concat());
-    let running = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for("the connections to be cut", Duration::from_secs(12), || {
         Ok(cut(bed.endpoints(), bed.vhost())?.then_some(()))
     })
     .unwrap();
     let output = running.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(
-        stderr(&output).contains("trying again"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("trying again"), "{}", stderr(&output));
     let ids: BTreeSet<_> = receipts(&receipt)
         .iter()
         .map(|receipt| receipt["message_id"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(ids.len(), 1000);
-    assert!(
-        depth(&bed, "order.new", 1000) < 1100,
-        "not more than a window came twice"
-    );
+    assert!(depth(&bed, "order.new", 1000) < 1100, "not more than a window came twice");
 }
 
 /// Cuts every connection to a virtual host; whether there was one.
@@ -264,10 +208,7 @@ fn cut(endpoints: &Endpoints, vhost: &str) -> anyhow::Result<bool> {
     let names: Vec<_> = found.as_array().into_iter().flatten().collect();
     for connection in &names {
         let name = connection["name"].as_str().unwrap_or_default();
-        let name = name
-            .replace(' ', "%20")
-            .replace('>', "%3E")
-            .replace(':', "%3A");
+        let name = name.replace(' ', "%20").replace('>', "%3E").replace(':', "%3A");
         endpoints.management_delete(&format!("/api/connections/{name}"))?;
     }
     Ok(!names.is_empty())
@@ -281,15 +222,8 @@ fn a_missing_topology_is_said_and_fails() {
     let one = ["publish", "order.cancel.v1", "--id", "m", "--body", body];
     let output = orderly(&bed, &one);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(
-        stderr(&output).contains("orderly setup"),
-        "{}",
-        stderr(&output)
-    );
-    assert!(
-        start.elapsed() < Duration::from_secs(20),
-        "that is not waited for"
-    );
+    assert!(stderr(&output).contains("orderly setup"), "{}", stderr(&output));
+    assert!(start.elapsed() < Duration::from_secs(20), "that is not waited for");
     lines(&bed, &["setup", "--json"]);
     assert!(orderly(&bed, &one).status.success());
 }
@@ -320,41 +254,17 @@ fn what_is_in_the_databases_is_shown_to_people_and_programs() {
             now(), now(), '{"type":"t"}', '\xff00')"#,
     );
     let order = &lines(&bed, &["order", "show", "1", "--json"])[0];
-    assert_eq!(
-        (&order["total"], &order["deadline"]["step"]),
-        (&json!(510), &json!("reserve"))
-    );
+    assert_eq!((&order["total"], &order["deadline"]["step"]), (&json!(510), &json!("reserve")));
     assert_eq!(order["placed_at"], "2026-01-01T00:00:00.000000Z");
     let text = orderly(&bed, &["order", "show", "1"]).stdout;
     assert!(String::from_utf8(text).unwrap().contains("5.10 GBP"));
-    assert_eq!(
-        lines(&bed, &["order", "list", "--status", "pending", "--json"]).len(),
-        1
-    );
-    assert_eq!(
-        lines(&bed, &["order", "list", "--after", "1", "--json"]).len(),
-        0
-    );
-    assert_eq!(
-        lines(&bed, &["stock", "show", "a b", "--json"])[0]["available"],
-        3
-    );
-    assert_eq!(
-        lines(&bed, &["deadlines", "list", "--due", "--json"])[0]["owner"],
-        "1"
-    );
+    assert_eq!(lines(&bed, &["order", "list", "--status", "pending", "--json"]).len(), 1);
+    assert_eq!(lines(&bed, &["order", "list", "--after", "1", "--json"]).len(), 0);
+    assert_eq!(lines(&bed, &["stock", "show", "a b", "--json"])[0]["available"], 3);
+    assert_eq!(lines(&bed, &["deadlines", "list", "--due", "--json"])[0]["owner"], "1");
     let letter = &lines(&bed, &["dead", "list", "--json"])[0];
     let id = letter["id"].as_str().unwrap();
-    assert_eq!(
-        lines(&bed, &["dead", "show", id, "--json"])[0]["body_hex"],
-        "ff00"
-    );
-    assert_eq!(
-        orderly(&bed, &["dead", "show", id, "--raw"]).stdout,
-        [0xff, 0]
-    );
-    assert_eq!(
-        orderly(&bed, &["payment", "show", "1"]).status.code(),
-        Some(1)
-    );
+    assert_eq!(lines(&bed, &["dead", "show", id, "--json"])[0]["body_hex"], "ff00");
+    assert_eq!(orderly(&bed, &["dead", "show", id, "--raw"]).stdout, [0xff, 0]);
+    assert_eq!(orderly(&bed, &["payment", "show", "1"]).status.code(), Some(1));
 }

@@ -39,17 +39,10 @@ fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
         "ORDERLY_RETRY_DELAYS_MS",
         "ORDERLY_RETRY_DELAY_MS",
     ] {
-        assert_eq!(
-            stderr.matches(&format!("{name} ")).count(),
-            1,
-            "{name}:\n{stderr}"
-        );
+        assert_eq!(stderr.matches(&format!("{name} ")).count(), 1, "{name}:\n{stderr}");
     }
     assert!(!stderr.contains("ORDERLY_PREFETCH"), "{stderr}");
-    assert!(
-        !stderr.contains(secret) && !stdout.contains(secret),
-        "{stderr}{stdout}"
-    );
+    assert!(!stderr.contains(secret) && !stdout.contains(secret), "{stderr}{stdout}");
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 

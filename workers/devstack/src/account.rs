@@ -60,9 +60,7 @@ pub(crate) fn is_root() -> Result<bool> {
 
 /// The user id of this process.
 pub(crate) fn own_uid() -> Result<u32> {
-    Ok(fs::metadata("/proc/self")
-        .context("/proc is not mounted")?
-        .uid())
+    Ok(fs::metadata("/proc/self").context("/proc is not mounted")?.uid())
 }
 
 fn ids(accounts: &str, name: &str) -> Option<(u32, u32)> {

@@ -47,10 +47,7 @@ impl Broker {
         fs::set_permissions(&home, Permissions::from_mode(0o700))?;
         account.take(&home)?;
         certificate.write(&home, account)?;
-        fs::write(
-            home.join("enabled_plugins"),
-            "[rabbitmq_management,rabbitmq_prometheus].\n",
-        )?;
+        fs::write(home.join("enabled_plugins"), "[rabbitmq_management,rabbitmq_prometheus].\n")?;
         let password = random_word(24)?;
         until_ports_are_free(|| {
             let mut node = Self {
@@ -79,11 +76,8 @@ impl Broker {
         if self.server.is_some() {
             return Ok(());
         }
-        let mut server = Process::start(
-            "RabbitMQ",
-            self.server_command(),
-            &self.run.join("broker.log"),
-        )?;
+        let mut server =
+            Process::start("RabbitMQ", self.server_command(), &self.run.join("broker.log"))?;
         folder::record(&self.run, "broker", server.pid())?;
         server.wait_until("take connections", LIMIT, || self.is_ready())?;
         self.server = Some(server);
@@ -109,9 +103,7 @@ impl Broker {
 
     /// SIGKILL.
     pub(crate) fn kill(&mut self) -> Result<()> {
-        self.server
-            .take()
-            .map_or(Ok(()), |mut server| server.kill())
+        self.server.take().map_or(Ok(()), |mut server| server.kill())
     }
 
     /// Starts `epmd` as our own child: left to itself, Erlang starts a daemon that outlives every node.
@@ -130,12 +122,7 @@ impl Broker {
     }
 
     fn configure(&self) -> Result<()> {
-        let BrokerEndpoint {
-            host,
-            user,
-            password,
-            ..
-        } = &self.endpoint;
+        let BrokerEndpoint { host, user, password, .. } = &self.endpoint;
         let settings = format!(
             "listeners.tcp.orderly = {host}:{amqp}
 listeners.ssl.orderly = {host}:{amqps}
@@ -190,10 +177,7 @@ collect_statistics_interval = 5000
             .env("RABBITMQ_CONF_ENV_FILE", home.join("none"))
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("none"))
             .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
-            .env(
-                "RABBITMQ_ENABLED_PLUGINS_FILE",
-                home.join("enabled_plugins"),
-            )
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
             .env("RABBITMQ_MNESIA_BASE", home.join("data"))
             .env("RABBITMQ_LOG_BASE", home)
             .env("RABBITMQ_LOGS", "-")
@@ -204,11 +188,7 @@ collect_statistics_interval = 5000
 
     /// Whether the AMQP ports accept and management, asked for its health, agrees.
     fn is_ready(&self) -> bool {
-        let BrokerEndpoint {
-            amqp_port,
-            amqps_port,
-            ..
-        } = self.endpoint;
+        let BrokerEndpoint { amqp_port, amqps_port, .. } = self.endpoint;
         let healthy = |port| {
             let path = format!("/api/health/checks/port-listener/{port}");
             self.endpoint.call("GET", &path, None).is_ok()
@@ -222,11 +202,7 @@ collect_statistics_interval = 5000
 
     /// The run's name, which no other node has.
     fn name(&self) -> String {
-        self.run
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        self.run.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 

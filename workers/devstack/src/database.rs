@@ -50,13 +50,7 @@ impl Database {
             superuser: "orderly".to_owned(),
             password: random_word(24)?,
         };
-        let mut node = Self {
-            run: run.to_owned(),
-            home,
-            account,
-            endpoint,
-            server: None,
-        };
+        let mut node = Self { run: run.to_owned(), home, account, endpoint, server: None };
         node.initialize()?;
         until_ports_are_free(|| {
             node.endpoint.port = free_port()?;
@@ -80,9 +74,7 @@ impl Database {
         let mut server = Process::start("PostgreSQL", command, &self.run.join("database.log"))?;
         folder::record(&self.run, "database", server.pid())?;
         server.wait_until("answer a query", LIMIT, || {
-            self.endpoint
-                .execute("postgres", &["SELECT 1".to_owned()])
-                .is_ok()
+            self.endpoint.execute("postgres", &["SELECT 1".to_owned()]).is_ok()
         })?;
         self.server = Some(server);
         Ok(())
@@ -119,17 +111,8 @@ impl Database {
         command
             .arg("--pgdata")
             .arg(self.data())
-            .args([
-                "--username",
-                &self.endpoint.superuser,
-                "--auth=scram-sha-256",
-            ])
-            .args([
-                "--encoding=UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-                "--no-instructions",
-            ])
+            .args(["--username", &self.endpoint.superuser, "--auth=scram-sha-256"])
+            .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"])
             .arg("--pwfile")
             .arg(&password);
         let mut initdb = Process::start("initdb", command, &self.run.join("initdb.log"))?;
@@ -173,10 +156,7 @@ log_timezone = 'UTC'
     fn command(&self, program: &str, on_our_end: &str) -> Result<Command> {
         let mut command = self.account.command(sql::program(program)?, on_our_end);
         // PG* and LC_* of whoever started us must not change the node.
-        command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("LC_ALL", "C.UTF-8");
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8");
         command.current_dir(&self.home);
         Ok(command)
     }
@@ -187,11 +167,7 @@ log_timezone = 'UTC'
 
     /// The run's name, which PostgreSQL shows in the titles of its processes.
     fn name(&self) -> String {
-        self.run
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        self.run.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     fn has_sessions(&self) -> Result<bool> {

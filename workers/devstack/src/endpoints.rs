@@ -60,20 +60,14 @@ impl Endpoints {
     pub fn amqp_url(&self, vhost: &str) -> String {
         let it = &self.broker;
         let vhost = percent_encode(vhost);
-        format!(
-            "amqp://{}:{}@{}:{}/{vhost}",
-            it.user, it.password, it.host, it.amqp_port
-        )
+        format!("amqp://{}:{}@{}:{}/{vhost}", it.user, it.password, it.host, it.amqp_port)
     }
 
     /// `amqps://user:password@localhost:port/vhost`; the certificate knows no other host name.
     pub fn amqps_url(&self, vhost: &str) -> String {
         let it = &self.broker;
         let vhost = percent_encode(vhost);
-        format!(
-            "amqps://{}:{}@localhost:{}/{vhost}",
-            it.user, it.password, it.amqps_port
-        )
+        format!("amqps://{}:{}@localhost:{}/{vhost}", it.user, it.password, it.amqps_port)
     }
 
     /// `http://user:password@host:port`.
@@ -85,10 +79,7 @@ impl Endpoints {
     pub fn database_url(&self, name: &str) -> String {
         let it = &self.database;
         let name = percent_encode(name);
-        format!(
-            "postgres://{}:{}@{}:{}/{name}",
-            it.superuser, it.password, it.host, it.port
-        )
+        format!("postgres://{}:{}@{}:{}/{name}", it.superuser, it.password, it.host, it.port)
     }
 
     /// Writes these endpoints to a file that its owner alone may read.
@@ -99,10 +90,7 @@ impl Endpoints {
 
 impl BrokerEndpoint {
     pub(crate) fn management_url(&self) -> String {
-        format!(
-            "http://{}:{}@{}:{}",
-            self.user, self.password, self.host, self.management_port
-        )
+        format!("http://{}:{}@{}:{}", self.user, self.password, self.host, self.management_port)
     }
 }
 
@@ -115,12 +103,8 @@ pub fn shared() -> Result<Endpoints> {
         )
     })?;
     let path = Path::new(&path);
-    let text = fs::read_to_string(path).with_context(|| {
-        format!(
-            "{SHARED_NODES} names {}, which is unreadable",
-            path.display()
-        )
-    })?;
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("{SHARED_NODES} names {}, which is unreadable", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
 }
 
@@ -129,12 +113,7 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
     let draft = path.with_extension("draft");
     let write = || {
         let mut options = File::options();
-        let mut file = options
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
+        let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(text.as_bytes())?;
         fs::rename(&draft, path)
     };

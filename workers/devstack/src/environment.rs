@@ -25,10 +25,7 @@ pub(crate) fn environment(
 ) -> Result<Environment> {
     let mut environment = Environment::from([
         ("ORDERLY_BROKER_URL".to_owned(), endpoints.amqp_url(vhost)),
-        (
-            "ORDERLY_MANAGEMENT_URL".to_owned(),
-            endpoints.management_url(),
-        ),
+        ("ORDERLY_MANAGEMENT_URL".to_owned(), endpoints.management_url()),
     ]);
     for service in SERVICES {
         let url = endpoints.database_url(&database(service));

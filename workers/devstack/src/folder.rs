@@ -36,10 +36,7 @@ impl Folder {
         fs::create_dir(path.join(PROCESSES))?;
         fs::set_permissions(&path, Permissions::from_mode(0o711))?;
         let janitor = janitor(&path, Stdio::piped())?;
-        Ok(Self {
-            path: folder.keep(),
-            janitor,
-        })
+        Ok(Self { path: folder.keep(), janitor })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -82,10 +79,7 @@ pub fn sweep() -> Result<()> {
 /// The folders that the process `owner` has now.
 pub fn folders_of(owner: Identity) -> Result<Vec<PathBuf>> {
     let folders = marked_folders()?.into_iter();
-    Ok(folders
-        .filter(|(_, marked)| *marked == owner)
-        .map(|(folder, _)| folder)
-        .collect())
+    Ok(folders.filter(|(_, marked)| *marked == owner).map(|(folder, _)| folder).collect())
 }
 
 /// Our account's folders with their owners.
@@ -96,18 +90,9 @@ fn marked_folders() -> Result<Vec<(PathBuf, Identity)>> {
         fs::read_dir(&temporary).with_context(|| format!("cannot list {}", temporary.display()))?;
     let marked = entries.flatten().filter_map(|entry| {
         let named_as_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        let belongs_to_us = entry
-            .metadata()
-            .is_ok_and(|it| it.is_dir() && it.uid() == own_uid);
-        let mark = || {
-            fs::read_to_string(entry.path().join(OWNER))
-                .ok()?
-                .parse()
-                .ok()
-        };
-        (named_as_ours && belongs_to_us)
-            .then(mark)?
-            .map(|owner| (entry.path(), owner))
+        let belongs_to_us = entry.metadata().is_ok_and(|it| it.is_dir() && it.uid() == own_uid);
+        let mark = || fs::read_to_string(entry.path().join(OWNER)).ok()?.parse().ok();
+        (named_as_ours && belongs_to_us).then(mark)?.map(|owner| (entry.path(), owner))
     });
     Ok(marked.collect())
 }
@@ -147,11 +132,7 @@ mod tests {
             fs::write(folder.path().join(OWNER), owner).unwrap();
             folder
         };
-        let mut slow = Command::new("sleep")
-            .arg("1000")
-            .process_group(0)
-            .spawn()
-            .unwrap();
+        let mut slow = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
         let orphan = marked("1 99999999999");
         fs::create_dir(orphan.path().join(PROCESSES)).unwrap();
         record(orphan.path(), "slow", slow.id()).unwrap();
@@ -161,10 +142,7 @@ mod tests {
         sweep().unwrap();
 
         assert!(!orphan.path().exists());
-        assert!(
-            slow.try_wait().unwrap().is_some(),
-            "the orphan's process still runs"
-        );
+        assert!(slow.try_wait().unwrap().is_some(), "the orphan's process still runs");
         assert!(owned.path().exists() && unmarked.path().exists());
     }
 }

@@ -48,14 +48,8 @@ impl FromStr for Identity {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (pid, started) = text
-            .trim()
-            .split_once(' ')
-            .context("expected `pid start-time`")?;
-        Ok(Self {
-            pid: pid.parse()?,
-            started: started.parse()?,
-        })
+        let (pid, started) = text.trim().split_once(' ').context("expected `pid start-time`")?;
+        Ok(Self { pid: pid.parse()?, started: started.parse()? })
     }
 }
 
@@ -75,21 +69,12 @@ mod tests {
     #[test]
     fn the_same_pid_at_another_time_is_another_process() {
         let own = Identity::current().unwrap();
-        assert!(
-            !Identity {
-                started: own.started + 1,
-                ..own
-            }
-            .is_alive()
-        );
+        assert!(!Identity { started: own.started + 1, ..own }.is_alive());
     }
 
     #[test]
     fn a_zombie_is_not_alive() {
-        let mut child = Command::new("cat")
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let identity = Identity::of(child.id()).unwrap();
         drop(child.stdin.take());
         let gone = crate::wait_for("the end of cat", std::time::Duration::from_secs(5), || {

@@ -40,10 +40,7 @@ pub fn install() -> Result<()> {
     fs::remove_file(&log)?;
     match self::missing().as_slice() {
         [] => Ok(()),
-        still => bail!(
-            "{packages} are installed, but {} is still missing",
-            still.join(", ")
-        ),
+        still => bail!("{packages} are installed, but {} is still missing", still.join(", ")),
     }
 }
 
@@ -55,10 +52,7 @@ fn missing() -> Vec<&'static str> {
         ("RabbitMQ", exists(broker::SERVER)),
         ("Erlang", exists("/usr/bin/erl") && exists(broker::REGISTRY)),
     ];
-    checks
-        .into_iter()
-        .filter_map(|(name, here)| (!here).then_some(name))
-        .collect()
+    checks.into_iter().filter_map(|(name, here)| (!here).then_some(name)).collect()
 }
 
 /// Runs `apt-get`; its output is shown only if it fails, twice.

@@ -46,8 +46,7 @@ impl Endpoints {
 
     /// Removes the virtual host `name` with all it holds.
     pub fn delete_vhost(&self, name: &str) -> Result<()> {
-        self.management_delete(&format!("/api/vhosts/{}", percent_encode(name)))
-            .map(drop)
+        self.management_delete(&format!("/api/vhosts/{}", percent_encode(name))).map(drop)
     }
 }
 
@@ -74,10 +73,7 @@ impl BrokerEndpoint {
             .with_context(|| format!("RabbitMQ's management does not answer {call}"))?;
         let text = response.body_mut().read_to_string()?;
         if !response.status().is_success() {
-            bail!(
-                "RabbitMQ's management refuses {call}: {} {text}",
-                response.status()
-            );
+            bail!("RabbitMQ's management refuses {call}: {} {text}", response.status());
         }
         if text.is_empty() {
             return Ok(Value::Null);

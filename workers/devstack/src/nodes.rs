@@ -41,12 +41,7 @@ impl Nodes {
             database: database.endpoint().clone(),
             ca_file: run.join("ca.pem"),
         };
-        Ok(Self {
-            endpoints,
-            broker,
-            database,
-            folder,
-        })
+        Ok(Self { endpoints, broker, database, folder })
     }
 
     /// Where the nodes listen; the same after a restart.

@@ -66,11 +66,7 @@ mod tests {
             tries = 0;
             until_ports_are_free(|| {
                 tries += 1;
-                if tries < 3 {
-                    Err(anyhow!(message))
-                } else {
-                    Ok(tries)
-                }
+                if tries < 3 { Err(anyhow!(message)) } else { Ok(tries) }
             })
         };
         assert_eq!(start("bind: Address already in use").unwrap(), 3);

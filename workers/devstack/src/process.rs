@@ -27,17 +27,9 @@ impl Process {
             .append(true)
             .open(log)
             .with_context(|| format!("cannot write the log {}", log.display()))?;
-        command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .process_group(0);
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
         let child = keeper::spawn(command).with_context(|| format!("cannot start {name}"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            log: log.to_owned(),
-            child,
-        })
+        Ok(Self { name: name.to_owned(), log: log.to_owned(), child })
     }
 
     /// What this process is called in messages.
@@ -57,9 +49,7 @@ impl Process {
 
     /// Everything it has printed so far.
     pub fn output(&self) -> String {
-        fs::read(&self.log)
-            .map(|it| String::from_utf8_lossy(&it).into_owned())
-            .unwrap_or_default()
+        fs::read(&self.log).map(|it| String::from_utf8_lossy(&it).into_owned()).unwrap_or_default()
     }
 
     /// The last `lines` lines of what it has printed.
@@ -71,9 +61,7 @@ impl Process {
 
     /// How it ended, if it has.
     pub fn status(&mut self) -> Result<Option<ExitStatus>> {
-        self.child
-            .try_wait()
-            .with_context(|| format!("cannot ask about {}", self.name))
+        self.child.try_wait().with_context(|| format!("cannot ask about {}", self.name))
     }
 
     /// Fails, with the end of its log, if it has ended.
@@ -81,11 +69,7 @@ impl Process {
         match self.status()? {
             None => Ok(()),
             Some(status) => {
-                bail!(
-                    "{} ended ({status}); the end of its log:\n{}",
-                    self.name,
-                    self.tail(30)
-                )
+                bail!("{} ended ({status}); the end of its log:\n{}", self.name, self.tail(30))
             }
         }
     }
@@ -98,10 +82,8 @@ impl Process {
         mut ready: impl FnMut() -> bool,
     ) -> Result<()> {
         let what = format!("{} to {ready_to}", self.name);
-        wait_for(&what, limit, || {
-            Ok((self.status()?.is_some() || ready()).then_some(()))
-        })
-        .with_context(|| format!("the end of the log of {}:\n{}", self.name, self.tail(30)))?;
+        wait_for(&what, limit, || Ok((self.status()?.is_some() || ready()).then_some(())))
+            .with_context(|| format!("the end of the log of {}:\n{}", self.name, self.tail(30)))?;
         self.expect_running()
     }
 
@@ -116,20 +98,14 @@ impl Process {
 
     /// Waits until it ends by itself.
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
-        wait_for(&format!("the end of {}", self.name), limit, || {
-            self.status()
-        })
+        wait_for(&format!("the end of {}", self.name), limit, || self.status())
     }
 
     /// Sends SIGTERM and waits for the end; fails, with the end of its log, if `limit` passes first.
     pub fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.signal("TERM")?;
         self.wait(limit).with_context(|| {
-            format!(
-                "{} did not heed SIGTERM; the end of its log:\n{}",
-                self.name,
-                self.tail(30)
-            )
+            format!("{} did not heed SIGTERM; the end of its log:\n{}", self.name, self.tail(30))
         })
     }
 
@@ -189,10 +165,8 @@ mod tests {
         let script = "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done";
         let mut process = shell(script, folder.path());
         let limit = Duration::from_secs(10);
-        wait_for("the script", limit, || {
-            Ok(process.output().contains("up").then_some(()))
-        })
-        .unwrap();
+        wait_for("the script", limit, || Ok(process.output().contains("up").then_some(())))
+            .unwrap();
 
         assert_eq!(process.terminate(limit).unwrap().code(), Some(7));
         assert_eq!(process.output(), "up\nbye\n");

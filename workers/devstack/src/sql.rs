@@ -29,10 +29,8 @@ impl Endpoints {
     }
 
     fn each_database(&self, statement: &str, names: &[&str]) -> Result<()> {
-        let statements: Vec<_> = names
-            .iter()
-            .map(|name| statement.replace("{}", &quote(name)))
-            .collect();
+        let statements: Vec<_> =
+            names.iter().map(|name| statement.replace("{}", &quote(name))).collect();
         self.database.execute("postgres", &statements).map(drop)
     }
 
@@ -46,32 +44,19 @@ impl DatabaseEndpoint {
     /// Runs each statement on its own, outside of a transaction, and stops at the first error.
     pub(crate) fn execute(&self, database: &str, statements: &[String]) -> Result<String> {
         let mut psql = Command::new(program("psql")?);
-        psql.args([
-            "--no-psqlrc",
-            "--no-password",
-            "--quiet",
-            "--no-align",
-            "--tuples-only",
-        ])
-        .args(["--set", "ON_ERROR_STOP=1"])
-        .args(["--host", &self.host, "--port", &self.port.to_string()])
-        .args(["--username", &self.superuser, "--dbname", database])
-        .args(
-            statements
-                .iter()
-                .flat_map(|statement| ["--command", statement]),
-        )
-        // PG* of whoever started us must not lead elsewhere.
-        .env_clear()
-        .env("PGSSLMODE", "disable")
-        .env("PGPASSWORD", &self.password)
-        .env("PGCONNECT_TIMEOUT", "5");
+        psql.args(["--no-psqlrc", "--no-password", "--quiet", "--no-align", "--tuples-only"])
+            .args(["--set", "ON_ERROR_STOP=1"])
+            .args(["--host", &self.host, "--port", &self.port.to_string()])
+            .args(["--username", &self.superuser, "--dbname", database])
+            .args(statements.iter().flat_map(|statement| ["--command", statement]))
+            // PG* of whoever started us must not lead elsewhere.
+            .env_clear()
+            .env("PGSSLMODE", "disable")
+            .env("PGPASSWORD", &self.password)
+            .env("PGCONNECT_TIMEOUT", "5");
         let output = psql.output().context("cannot start `psql`")?;
         if !output.status.success() {
-            bail!(
-                "PostgreSQL: {}",
-                String::from_utf8_lossy(&output.stderr).trim_end()
-            );
+            bail!("PostgreSQL: {}", String::from_utf8_lossy(&output.stderr).trim_end());
         }
         Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
     }
@@ -81,10 +66,7 @@ impl DatabaseEndpoint {
 ///
 /// Debian keeps the server's programs out of `PATH`, and its `/usr/bin/psql` is a slow wrapper.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     versions
         .filter_map(|version| {
             let number: u32 = version.file_name().to_str()?.parse().ok()?;
@@ -106,9 +88,6 @@ mod tests {
 
     #[test]
     fn a_name_stays_a_name() {
-        assert_eq!(
-            quote("a\" WITH OWNER = eve; --"),
-            "\"a\"\" WITH OWNER = eve; --\""
-        );
+        assert_eq!(quote("a\" WITH OWNER = eve; --"), "\"a\"\" WITH OWNER = eve; --\"");
     }
 }

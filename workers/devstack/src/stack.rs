@@ -33,12 +33,7 @@ impl Stack {
         let databases = SERVICES.map(database);
         endpoints.create_databases(&databases.each_ref().map(String::as_str))?;
         let environment = environment(endpoints, VHOST, database)?;
-        Ok(Self {
-            workers: None,
-            nodes,
-            bin,
-            environment,
-        })
+        Ok(Self { workers: None, nodes, bin, environment })
     }
 
     /// Starts the three workers and waits until each is ready.

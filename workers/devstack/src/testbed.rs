@@ -25,16 +25,10 @@ impl TestBed {
         let suffix = random_word(8)?;
         let vhost = format!("test-{suffix}");
         let environment = environment(endpoints, &vhost, |service| database(service, &suffix))?;
-        let bed = Self {
-            endpoints: endpoints.clone(),
-            vhost,
-            suffix,
-            environment,
-        };
+        let bed = Self { endpoints: endpoints.clone(), vhost, suffix, environment };
         bed.endpoints.create_vhost(&bed.vhost)?;
         let names = bed.databases();
-        bed.endpoints
-            .create_databases(&names.each_ref().map(String::as_str))?;
+        bed.endpoints.create_databases(&names.each_ref().map(String::as_str))?;
         Ok(bed)
     }
 
@@ -81,10 +75,10 @@ impl TestBed {
 impl Drop for TestBed {
     fn drop(&mut self) {
         let names = self.databases();
-        let dropped = self.endpoints.delete_vhost(&self.vhost).and(
-            self.endpoints
-                .drop_databases(&names.each_ref().map(String::as_str)),
-        );
+        let dropped = self
+            .endpoints
+            .delete_vhost(&self.vhost)
+            .and(self.endpoints.drop_databases(&names.each_ref().map(String::as_str)));
         // A test may have left its nodes down; the nodes' own end then takes everything.
         if let Err(error) = dropped {
             eprintln!("devstack: the test bed {} remains: {error:#}", self.suffix);

@@ -21,10 +21,7 @@ pub fn start_program(
     environment: &Environment,
     logs: &Path,
 ) -> Result<Process> {
-    let name = program
-        .file_name()
-        .context("a program needs a name")?
-        .to_string_lossy();
+    let name = program.file_name().context("a program needs a name")?.to_string_lossy();
     let mut command = Account::Own.command(program, "KILL");
     command.args(arguments);
     give(&mut command, environment);
@@ -47,10 +44,7 @@ impl Worker {
         logs: &Path,
     ) -> Result<Self> {
         let name = variable(service, "HTTP");
-        let address = environment
-            .get(&name)
-            .with_context(|| format!("{name} is missing"))?
-            .clone();
+        let address = environment.get(&name).with_context(|| format!("{name} is missing"))?.clone();
         let program = bin.join(format!("{service}-worker"));
         let process = start_program(&program, &[], environment, logs)?;
         Ok(Self { process, address })
@@ -74,8 +68,7 @@ impl Worker {
     /// Waits until the worker is ready; fails, with the end of its log, if it ends or takes too long.
     pub fn wait_ready(&mut self) -> Result<()> {
         let url = format!("{}/readyz", self.url());
-        self.process
-            .wait_until("be ready", READY_LIMIT, || get(&url).is_ok())
+        self.process.wait_until("be ready", READY_LIMIT, || get(&url).is_ok())
     }
 }
 
@@ -86,10 +79,7 @@ fn get(url: &str) -> Result<String> {
             .proxy(None)
             .build(),
     );
-    let mut response = agent
-        .get(url)
-        .call()
-        .with_context(|| format!("no success from {url}"))?;
+    let mut response = agent.get(url).call().with_context(|| format!("no success from {url}"))?;
     Ok(response.body_mut().read_to_string()?)
 }
 
@@ -108,11 +98,7 @@ impl Workers {
     pub fn start(bin: &Path, environment: &Environment, logs: &Path) -> Result<Self> {
         let [order, stock, payment] =
             SERVICES.map(|service| Worker::start(bin, service, environment, logs));
-        let mut workers = Self {
-            order: order?,
-            stock: stock?,
-            payment: payment?,
-        };
+        let mut workers = Self { order: order?, stock: stock?, payment: payment? };
         for (_, worker) in workers.each_mut() {
             worker.wait_ready()?;
         }
@@ -121,19 +107,11 @@ impl Workers {
 
     /// All three, each with the name of its service.
     pub fn each(&self) -> [(&'static str, &Worker); 3] {
-        [
-            ("order", &self.order),
-            ("stock", &self.stock),
-            ("payment", &self.payment),
-        ]
+        [("order", &self.order), ("stock", &self.stock), ("payment", &self.payment)]
     }
 
     /// All three, to send signals to.
     pub fn each_mut(&mut self) -> [(&'static str, &mut Worker); 3] {
-        [
-            ("order", &mut self.order),
-            ("stock", &mut self.stock),
-            ("payment", &mut self.payment),
-        ]
+        [("order", &mut self.order), ("stock", &mut self.stock), ("payment", &mut self.payment)]
     }
 }

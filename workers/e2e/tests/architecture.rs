@@ -79,9 +79,8 @@ fn decisions_know_no_io_no_clock_and_no_randomness() -> Result<()> {
         for line in code {
             let words = line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ' '));
             for word in banned {
-                let is_found = words.clone().any(|part| {
-                    part.split(' ').any(|found| found == word.trim())
-                });
+                let is_found =
+                    words.clone().any(|part| part.split(' ').any(|found| found == word.trim()));
                 assert!(!is_found, "{file} contains {word:?}: {line}");
             }
         }

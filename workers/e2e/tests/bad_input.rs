@@ -35,11 +35,7 @@ fn bad_messages(tag: &str) -> Vec<(Message, &'static str, &'static str)> {
         (raw("null", b"null"), "invalid_content", ""),
         (raw("number", b"17"), "invalid_content", ""),
         (body("missing", &json!({ "order_id": "o" })), "invalid_content", "missing field"),
-        (
-            body("nul", &order("a\0b", &json!([line(&json!(1), 1)]))),
-            "invalid_content",
-            "order_id",
-        ),
+        (body("nul", &order("a\0b", &json!([line(&json!(1), 1)]))), "invalid_content", "order_id"),
         (raw("twenty-digits", twenty.as_bytes()), "invalid_content", "quantity"),
         (
             body("negative", &order("o", &json!([line(&json!(-1), 1)]))),
@@ -48,7 +44,10 @@ fn bad_messages(tag: &str) -> Vec<(Message, &'static str, &'static str)> {
         ),
         (body("zero", &order("o", &json!([line(&json!(0), 1)]))), "invalid_content", "quantity"),
         (
-            body("overflow", &order("o", &Value::Array(vec![line(&json!(1_000_000), max_price); 9]))),
+            body(
+                "overflow",
+                &order("o", &Value::Array(vec![line(&json!(1_000_000), max_price); 9])),
+            ),
             "invalid_content",
             "total",
         ),

@@ -55,7 +55,8 @@ async fn a_deadline_asks_again_and_freezes_while_nobody_can_answer() -> Result<(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_meets_a_lock_waits_in_the_ladder_and_succeeds_later() -> Result<()> {
-    let settings = [("ORDERLY_STATEMENT_TIMEOUT_MS", "100"), ("ORDERLY_RETRY_DELAYS_MS", "300,600,1200,2400")];
+    let settings =
+        [("ORDERLY_STATEMENT_TIMEOUT_MS", "100"), ("ORDERLY_RETRY_DELAYS_MS", "300,600,1200,2400")];
     let mut system = System::prepare(TestBed::new()?, &settings).await?;
     system.start_workers()?;
     system.client.stock_up(&[("lamp", 10), ("mug", 10)]).await?;

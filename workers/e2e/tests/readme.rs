@@ -44,8 +44,11 @@ async fn the_first_message_flows_as_the_readme_says() -> Result<()> {
             // A reader is slower than a machine: what looks too early looks again.
             let is_early = command.contains(" show ") && {
                 let text = String::from_utf8_lossy(&output.stdout);
-                text.contains("pending") || text.contains("reserved") && text.contains("first")
-                    && !text.contains("confirmed") && !text.contains("captured")
+                text.contains("pending")
+                    || text.contains("reserved")
+                        && text.contains("first")
+                        && !text.contains("confirmed")
+                        && !text.contains("captured")
             };
             Ok((output.status.success() && !is_early)
                 .then(|| String::from_utf8_lossy(&output.stdout).into_owned()))

@@ -89,9 +89,15 @@ async fn every_message_again_after_the_inbox_forgot_it_changes_nothing() -> Resu
             (&databases.order, "SELECT order_id, status, version FROM orders"),
             (&databases.stock, "SELECT sku, on_hand, reserved FROM items"),
             (&databases.stock, "SELECT order_id, status FROM reservations"),
-            (&databases.stock, "SELECT operation, count(*), sum(pieces) FROM stock_ledger GROUP BY 1"),
+            (
+                &databases.stock,
+                "SELECT operation, count(*), sum(pieces) FROM stock_ledger GROUP BY 1",
+            ),
             (&databases.payment, "SELECT order_id, status, amount FROM payments"),
-            (&databases.payment, "SELECT operation, count(*), sum(amount) FROM payment_ledger GROUP BY 1"),
+            (
+                &databases.payment,
+                "SELECT operation, count(*), sum(amount) FROM payment_ledger GROUP BY 1",
+            ),
         ] {
             let sql = format!("SELECT r::text FROM ({sql}) r ORDER BY 1");
             rows.extend(database.query(&sql, &[]).await?.iter().map(|row| row.get::<_, String>(0)));

@@ -127,7 +127,10 @@ fn every_wrong_setting_is_named_at_once_within_a_second_and_without_secrets() ->
         let output = Command::new(program(&format!("{service}-worker"))?)
             .env_clear()
             .env("ORDERLY_BROKER_URL", "amqp://user:Top5ecret@broker.example/orderly")
-            .env(format!("ORDERLY_{}_DATABASE_URL", service.to_uppercase()), "mysql://x:Top5ecret@h/d")
+            .env(
+                format!("ORDERLY_{}_DATABASE_URL", service.to_uppercase()),
+                "mysql://x:Top5ecret@h/d",
+            )
             .env("ORDERLY_PREFETCH", "0")
             .env("ORDERLY_BATCH_MESSAGES", "many")
             .env("ORDERLY_BATCH_BYTES", "-1")

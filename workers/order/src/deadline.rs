@@ -105,10 +105,7 @@ impl Deadlines {
 
     fn delay(&self, round: u32) -> Duration {
         let factor = 1u32.checked_shl(round).unwrap_or(u32::MAX);
-        self.ask_again
-            .saturating_mul(factor)
-            .min(self.longest_wait)
-            .max(SHORTEST_WAIT)
+        self.ask_again.saturating_mul(factor).min(self.longest_wait).max(SHORTEST_WAIT)
     }
 
     /// How long the first `rounds` took together.
@@ -126,26 +123,19 @@ mod tests {
     use super::*;
 
     fn waits(policy: &Deadlines, step: Step, rounds: u32) -> Vec<u64> {
-        (0..rounds)
-            .map(|round| policy.wait(Deadline { step, round }).as_secs())
-            .collect()
+        (0..rounds).map(|round| policy.wait(Deadline { step, round }).as_secs()).collect()
     }
 
     #[test]
     fn waits_double_up_to_the_longest() {
         let policy = Deadlines::default();
-        assert_eq!(
-            waits(&policy, Step::Reserve, 8),
-            [30, 60, 120, 240, 480, 600, 600, 600]
-        );
+        assert_eq!(waits(&policy, Step::Reserve, 8), [30, 60, 120, 240, 480, 600, 600, 600]);
     }
 
     #[test]
     fn a_step_forward_is_given_up_after_exactly_the_time_allowed() {
         let policy = Deadlines::default();
-        let last = (0..)
-            .find(|round| policy.are_over(*round))
-            .expect("it ends some day");
+        let last = (0..).find(|round| policy.are_over(*round)).expect("it ends some day");
         let total: u64 = waits(&policy, Step::Charge, last + 1).iter().sum();
         assert_eq!(Duration::from_secs(total), policy.give_up);
     }
@@ -154,10 +144,7 @@ mod tests {
     fn a_compensation_waits_no_longer_than_the_longest_however_often_it_was_asked_for() {
         let policy = Deadlines::default();
         for round in [100, 1_000, u32::MAX] {
-            let deadline = Deadline {
-                step: Step::Compensate,
-                round,
-            };
+            let deadline = Deadline { step: Step::Compensate, round };
             assert_eq!(policy.wait(deadline), policy.longest_wait);
         }
     }
@@ -170,19 +157,11 @@ mod tests {
             .flat_map(|a| settings.into_iter().map(move |b| (a, b)))
             .flat_map(|(a, b)| settings.into_iter().map(move |c| (a, b, c)))
         {
-            let policy = Deadlines {
-                ask_again,
-                longest_wait,
-                give_up,
-            };
-            for (step, round) in Step::ALL
-                .into_iter()
-                .flat_map(|step| [(step, 0), (step, 40), (step, u32::MAX)])
+            let policy = Deadlines { ask_again, longest_wait, give_up };
+            for (step, round) in
+                Step::ALL.into_iter().flat_map(|step| [(step, 0), (step, 40), (step, u32::MAX)])
             {
-                assert!(
-                    policy.wait(Deadline { step, round }) >= SHORTEST_WAIT,
-                    "{policy:?}"
-                );
+                assert!(policy.wait(Deadline { step, round }) >= SHORTEST_WAIT, "{policy:?}");
                 let _ = policy.are_over(round);
             }
         }

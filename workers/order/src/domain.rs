@@ -89,12 +89,8 @@ pub(crate) fn decide(
         (None, _) => None,
     };
     let given = Given {
-        goods: placement
-            .as_ref()
-            .is_some_and(|placement| placement.has_goods()),
-        priced: placement
-            .as_ref()
-            .is_some_and(|placement| placement.total > Amount::ZERO),
+        goods: placement.as_ref().is_some_and(|placement| placement.has_goods()),
+        priced: placement.as_ref().is_some_and(|placement| placement.total > Amount::ZERO),
         before: compare(placement.as_deref(), &arrival.input),
         deadlines,
     };
@@ -125,18 +121,12 @@ pub(crate) fn decide(
 
 /// When an order was placed: as its publisher says, as long as that was before it arrived here.
 fn placed_at(arrival: &Arrival<Input>) -> Micros {
-    arrival
-        .context
-        .placed_at
-        .map_or(arrival.at, |said| said.max(Micros(0)).min(arrival.at))
+    arrival.context.placed_at.map_or(arrival.at, |said| said.max(Micros(0)).min(arrival.at))
 }
 
 /// No message gets here with such a total, for decoding refuses it.
 fn unpayable() -> Refusal {
-    Refusal::new(
-        Reason::InvalidContent,
-        "lines: the total is beyond every bound",
-    )
+    Refusal::new(Reason::InvalidContent, "lines: the total is beyond every bound")
 }
 
 fn compare(placement: Option<&Placement>, input: &Input) -> Before {
@@ -155,23 +145,18 @@ fn record(
     after: &Saga,
 ) -> Decision<Order> {
     let order_id = arrival.input.order_id();
-    let decision = Decision::nothing()
-        .change(order_id.clone(), after.clone())
-        .entry(Entry {
-            order_id: order_id.clone(),
-            version: after.version,
-            at: arrival.at,
-            from: before.map(|saga| saga.stage.status()),
-            to: after.stage.status(),
-            reason: after.stage.reason(),
-            cause: arrival.cause.clone(),
-            kind: arrival.kind,
-            note: note(&arrival.input),
-        });
-    match (
-        before.and_then(|saga| saga.stage.deadline()),
-        after.stage.deadline(),
-    ) {
+    let decision = Decision::nothing().change(order_id.clone(), after.clone()).entry(Entry {
+        order_id: order_id.clone(),
+        version: after.version,
+        at: arrival.at,
+        from: before.map(|saga| saga.stage.status()),
+        to: after.stage.status(),
+        reason: after.stage.reason(),
+        cause: arrival.cause.clone(),
+        kind: arrival.kind,
+        note: note(&arrival.input),
+    });
+    match (before.and_then(|saga| saga.stage.deadline()), after.stage.deadline()) {
         (old, new) if old == new => decision,
         (_, Some(deadline)) => {
             let timer = Timer {
@@ -207,12 +192,8 @@ fn send(
             (Outgoing::Charge, Some(placed)) => decision.send(&placed.charge(order_id())),
             // What was never placed has nothing to reserve or to charge.
             (Outgoing::Reserve | Outgoing::Charge, None) => decision,
-            (Outgoing::Release, _) => decision.send(&ReleaseStock {
-                order_id: order_id(),
-            }),
-            (Outgoing::Refund, _) => decision.send(&RefundPayment {
-                order_id: order_id(),
-            }),
+            (Outgoing::Release, _) => decision.send(&ReleaseStock { order_id: order_id() }),
+            (Outgoing::Refund, _) => decision.send(&RefundPayment { order_id: order_id() }),
             (Outgoing::OrderConfirmed, _) => decision.send(&OrderConfirmed(state())),
             (Outgoing::OrderRejected, _) => decision.send(&OrderRejected(state())),
             (Outgoing::OrderCancelled, _) => decision.send(&OrderCancelled(state())),
@@ -283,10 +264,7 @@ impl Placement {
             sku: sku.clone(),
             pieces: Pieces::new(pieces).expect("2,000 lines of 1,000,000 pieces are within bounds"),
         });
-        ReserveStock {
-            order_id,
-            lines: lines.collect(),
-        }
+        ReserveStock { order_id, lines: lines.collect() }
     }
 
     fn charge(&self, order_id: OrderId) -> ChargePayment {

@@ -115,13 +115,7 @@ impl Domain for Order {
     fn due(timer: &Timer) -> Option<Input> {
         let order_id = OrderId::new(timer.owner.as_str()).ok()?;
         let step = Step::from_word(&timer.step)?;
-        Some(Input::Due {
-            order_id,
-            deadline: Deadline {
-                step,
-                round: timer.round,
-            },
-        })
+        Some(Input::Due { order_id, deadline: Deadline { step, round: timer.round } })
     }
 
     fn participant(step: &str) -> Option<&'static str> {

@@ -88,18 +88,9 @@ impl Stage {
     /// What is waited for; nothing, where the order has ended.
     pub const fn deadline(self) -> Option<Deadline> {
         match self {
-            Pending(round) => Some(Deadline {
-                step: Step::Reserve,
-                round,
-            }),
-            Reserved(round) => Some(Deadline {
-                step: Step::Charge,
-                round,
-            }),
-            Cancelling(Undoing { round, .. }) => Some(Deadline {
-                step: Step::Compensate,
-                round,
-            }),
+            Pending(round) => Some(Deadline { step: Step::Reserve, round }),
+            Reserved(round) => Some(Deadline { step: Step::Charge, round }),
+            Cancelling(Undoing { round, .. }) => Some(Deadline { step: Step::Compensate, round }),
             Confirmed | Rejected(_) | Cancelled(_) => None,
         }
     }
@@ -109,22 +100,10 @@ impl Owed {
     /// The commands that see to it.
     const fn commands(self) -> &'static [Outgoing] {
         match self {
-            Self {
-                release: true,
-                refund: true,
-            } => &[Release, Refund],
-            Self {
-                release: true,
-                refund: false,
-            } => &[Release],
-            Self {
-                release: false,
-                refund: true,
-            } => &[Refund],
-            Self {
-                release: false,
-                refund: false,
-            } => &[],
+            Self { release: true, refund: true } => &[Release, Refund],
+            Self { release: true, refund: false } => &[Release],
+            Self { release: false, refund: true } => &[Refund],
+            Self { release: false, refund: false } => &[],
         }
     }
 }
@@ -246,24 +225,13 @@ pub(crate) fn next(stage: Option<Stage>, input: &Input, given: Given<'_>) -> Row
     }
 }
 
-const NOTHING: Owed = Owed {
-    release: false,
-    refund: false,
-};
+const NOTHING: Owed = Owed { release: false, refund: false };
 
 /// Begins to undo what is owed. Where nothing is, that was it.
 fn undo(owed: Owed, reason: EndReason) -> Row {
     match owed.commands() {
         [] => Go(Cancelled(reason), &[OrderCancelled]),
-        commands => Go(
-            Cancelling(Undoing {
-                reason,
-                round: 0,
-                owed,
-                refunded: false,
-            }),
-            commands,
-        ),
+        commands => Go(Cancelling(Undoing { reason, round: 0, owed, refunded: false }), commands),
     }
 }
 

@@ -85,12 +85,7 @@ impl Tables<Order> for OrderTables {
             return Ok(BTreeMap::new());
         }
         let ids: Vec<&str> = keys.iter().map(OrderId::as_str).collect();
-        session
-            .query(LOAD, &[&ids])
-            .await?
-            .iter()
-            .map(read)
-            .collect()
+        session.query(LOAD, &[&ids]).await?.iter().map(read).collect()
     }
 
     async fn save(
@@ -120,9 +115,7 @@ async fn create(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), 
             CREATE,
             &[
                 &ids(orders),
-                &content(orders, |placed| {
-                    placed.customer_id.as_ref().map(CustomerId::as_str)
-                }),
+                &content(orders, |placed| placed.customer_id.as_ref().map(CustomerId::as_str)),
                 &content(orders, |placed| Some(placed.currency.to_string())),
                 &content(orders, |placed| Some(placed.payment_token.as_str())),
                 &content(orders, |placed| Some(lines_to_json(placed))),
@@ -132,12 +125,8 @@ async fn create(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), 
                 &progress(orders, |saga| saga.version),
                 &progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)),
                 &progress(orders, round),
-                &progress(orders, |saga| {
-                    undoing(saga).is_some_and(|it| it.owed.release)
-                }),
-                &progress(orders, |saga| {
-                    undoing(saga).is_some_and(|it| it.owed.refund)
-                }),
+                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.release)),
+                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.refund)),
                 &progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)),
                 &progress(orders, |saga| saga.ended_at.map(|at| at.0)),
             ],
@@ -159,12 +148,8 @@ async fn update(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), 
                 &progress(orders, |saga| saga.version),
                 &progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)),
                 &progress(orders, round),
-                &progress(orders, |saga| {
-                    undoing(saga).is_some_and(|it| it.owed.release)
-                }),
-                &progress(orders, |saga| {
-                    undoing(saga).is_some_and(|it| it.owed.refund)
-                }),
+                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.release)),
+                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.refund)),
                 &progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)),
                 &progress(orders, |saga| saga.ended_at.map(|at| at.0)),
             ],
@@ -237,9 +222,7 @@ fn read(row: &Row) -> Result<(OrderId, Saga), StoreError> {
     let id: String = row.get("order_id");
     let broken = |why: &dyn Display| StoreError::Data(format!("order {id} makes no sense: {why}"));
     let saga = Saga {
-        placement: read_placement(row)
-            .map_err(|why| broken(&why))?
-            .map(Arc::new),
+        placement: read_placement(row).map_err(|why| broken(&why))?.map(Arc::new),
         stage: read_stage(row).ok_or_else(|| broken(&"status, reason and round"))?,
         version: row.get("version"),
         ended_at: row.get::<_, Option<i64>>("ended_at").map(Micros),
@@ -253,10 +236,7 @@ fn read_placement(row: &Row) -> Result<Option<Placement>, Box<dyn Error>> {
         return Ok(None);
     };
     Ok(Some(Placement {
-        customer_id: row
-            .get::<_, Option<&str>>("customer_id")
-            .map(CustomerId::new)
-            .transpose()?,
+        customer_id: row.get::<_, Option<&str>>("customer_id").map(CustomerId::new).transpose()?,
         lines: serde_json::from_str(lines)?,
         currency: Currency::new(row.get("currency"))?,
         payment_token: PaymentToken::new(row.get::<_, &str>("payment_token"))?,
@@ -266,9 +246,7 @@ fn read_placement(row: &Row) -> Result<Option<Placement>, Box<dyn Error>> {
 }
 
 fn read_stage(row: &Row) -> Option<Stage> {
-    let reason = row
-        .get::<_, Option<&str>>("reason")
-        .and_then(EndReason::from_word);
+    let reason = row.get::<_, Option<&str>>("reason").and_then(EndReason::from_word);
     let round = u32::try_from(row.get::<_, i32>("round")).ok()?;
     Some(match OrderStatus::from_word(row.get("status"))? {
         OrderStatus::Pending => Stage::Pending(round),
@@ -276,10 +254,7 @@ fn read_stage(row: &Row) -> Option<Stage> {
         OrderStatus::Cancelling => Stage::Cancelling(Undoing {
             reason: reason?,
             round,
-            owed: Owed {
-                release: row.get("owes_release"),
-                refund: row.get("owes_refund"),
-            },
+            owed: Owed { release: row.get("owes_release"), refund: row.get("owes_refund") },
             refunded: row.get("refunded"),
         }),
         OrderStatus::Confirmed => Stage::Confirmed,

@@ -89,72 +89,42 @@ fn make_free(line: &mut OrderLine) {
 }
 
 fn cancel(id: &str) -> Input {
-    Input::Cancel(CancelOrder {
-        order_id: order_id(id),
-        reason: None,
-    })
+    Input::Cancel(CancelOrder { order_id: order_id(id), reason: None })
 }
 
 fn reserved(id: &str) -> Input {
-    Input::StockReserved(StockReserved {
-        order_id: order_id(id),
-    })
+    Input::StockReserved(StockReserved { order_id: order_id(id) })
 }
 
 fn refused(id: &str, reason: StockRefusal) -> Input {
-    Input::StockRejected(StockRejected {
-        order_id: order_id(id),
-        reason,
-        shortages: vec![],
-    })
+    Input::StockRejected(StockRejected { order_id: order_id(id), reason, shortages: vec![] })
 }
 
 fn released(id: &str) -> Input {
-    Input::StockReleased(StockReleased {
-        order_id: order_id(id),
-    })
+    Input::StockReleased(StockReleased { order_id: order_id(id) })
 }
 
 fn expired(id: &str) -> Input {
-    Input::StockExpired(StockExpired {
-        order_id: order_id(id),
-    })
+    Input::StockExpired(StockExpired { order_id: order_id(id) })
 }
 
 fn charged(id: &str) -> Input {
-    let (amount, currency) = (
-        529.try_into().unwrap(),
-        "GBP".to_owned().try_into().unwrap(),
-    );
-    Input::PaymentCharged(PaymentCharged {
-        order_id: order_id(id),
-        amount,
-        currency,
-    })
+    let (amount, currency) = (529.try_into().unwrap(), "GBP".to_owned().try_into().unwrap());
+    Input::PaymentCharged(PaymentCharged { order_id: order_id(id), amount, currency })
 }
 
 fn declined(id: &str) -> Input {
     let (reason, detail) = (DeclineReason::Provider, Some("no funds".parse().unwrap()));
-    Input::PaymentDeclined(PaymentDeclined {
-        order_id: order_id(id),
-        reason,
-        detail,
-    })
+    Input::PaymentDeclined(PaymentDeclined { order_id: order_id(id), reason, detail })
 }
 
 fn refunded(id: &str) -> Input {
     let amount = 0.try_into().unwrap();
-    Input::PaymentRefunded(PaymentRefunded {
-        order_id: order_id(id),
-        amount,
-    })
+    Input::PaymentRefunded(PaymentRefunded { order_id: order_id(id), amount })
 }
 
 fn due(id: &str, step: Step, round: u32) -> Input {
-    Input::Due {
-        order_id: order_id(id),
-        deadline: Deadline { step, round },
-    }
+    Input::Due { order_id: order_id(id), deadline: Deadline { step, round } }
 }
 
 fn kind(input: &Input) -> &'static str {
@@ -177,10 +147,7 @@ fn arrival(number: usize, input: Input) -> Arrival<Input> {
     let kind = kind(&input);
     let source = if kind == TIMER { TIMER } else { "somebody" };
     Arrival {
-        cause: Cause {
-            source,
-            id: format!("m-{number}"),
-        },
+        cause: Cause { source, id: format!("m-{number}") },
         kind,
         at: Micros(1_700_000_000_000_000 + i64::try_from(number).unwrap()),
         context: Context::default(),
@@ -190,10 +157,7 @@ fn arrival(number: usize, input: Input) -> Arrival<Input> {
 
 fn decide(saga: Option<&Saga>, arrival: &Arrival<Input>) -> Verdict<Order> {
     let key = arrival.input.order_id().clone();
-    let rows: BTreeMap<_, _> = saga
-        .map(|saga| (key.clone(), saga.clone()))
-        .into_iter()
-        .collect();
+    let rows: BTreeMap<_, _> = saga.map(|saga| (key.clone(), saga.clone())).into_iter().collect();
     worker().decide(arrival, &States::new(BTreeSet::from([key]), rows))
 }
 
@@ -222,45 +186,23 @@ fn holds(before: Option<&Saga>, after: &Saga, arrival: &Arrival<Input>, step: &D
     assert_eq!(after.version, before.map_or(0, |saga| saga.version) + 1);
     assert_eq!(after.ended_at, is_final(after).then_some(arrival.at));
     if let Some(before) = before {
-        assert_eq!(
-            after.placement, before.placement,
-            "what was ordered never changes"
-        );
+        assert_eq!(after.placement, before.placement, "what was ordered never changes");
     }
     if let Stage::Cancelling(undoing) = after.stage {
-        assert!(
-            undoing.owed.release || undoing.owed.refund,
-            "nothing is owed by {after:?}"
-        );
+        assert!(undoing.owed.release || undoing.owed.refund, "nothing is owed by {after:?}");
     }
 
-    let [entry] = &step.entries[..] else {
-        panic!("one change, one record")
-    };
+    let [entry] = &step.entries[..] else { panic!("one change, one record") };
     assert_eq!((entry.version, entry.at), (after.version, arrival.at));
     assert_eq!(entry.from, before.map(|saga| saga.stage.status()));
-    assert_eq!(
-        (entry.to, entry.reason),
-        (after.stage.status(), after.stage.reason())
-    );
+    assert_eq!((entry.to, entry.reason), (after.stage.status(), after.stage.reason()));
     assert_eq!((&entry.cause, entry.kind), (&arrival.cause, arrival.kind));
 
     let ending = format!("order.{}.v1", after.stage.status().as_str());
-    let ends = step
-        .outputs
-        .iter()
-        .filter(|output| output.kind == ending)
-        .count();
-    assert_eq!(
-        ends,
-        usize::from(is_final(after)),
-        "an end is announced once"
-    );
+    let ends = step.outputs.iter().filter(|output| output.kind == ending).count();
+    assert_eq!(ends, usize::from(is_final(after)), "an end is announced once");
 
-    let (old, new) = (
-        before.and_then(|saga| saga.stage.deadline()),
-        after.stage.deadline(),
-    );
+    let (old, new) = (before.and_then(|saga| saga.stage.deadline()), after.stage.deadline());
     match (&step.timers[..], new) {
         ([], _) => assert_eq!(old, new, "who waits for something else needs another timer"),
         ([TimerChange::Set { timer, after }], Some(deadline)) => {
@@ -276,10 +218,7 @@ fn holds(before: Option<&Saga>, after: &Saga, arrival: &Arrival<Input>, step: &D
 }
 
 fn due_of(arrival: &Arrival<Input>, deadline: Deadline) -> Input {
-    Input::Due {
-        order_id: arrival.input.order_id().clone(),
-        deadline,
-    }
+    Input::Due { order_id: arrival.input.order_id().clone(), deadline }
 }
 
 /// An order after `inputs`.
@@ -296,10 +235,7 @@ fn kinds(decision: &Decision<Order>) -> Vec<&'static str> {
 }
 
 fn body<M: Message + Debug>(decision: &Decision<Order>) -> M {
-    let mut bodies = decision
-        .outputs
-        .iter()
-        .filter(|output| output.kind == M::KIND);
+    let mut bodies = decision.outputs.iter().filter(|output| output.kind == M::KIND);
     let (Some(output), None) = (bodies.next(), bodies.next()) else {
         panic!("one {} expected in {:?}", M::KIND, kinds(decision))
     };

@@ -81,9 +81,9 @@ impl Payment {
             Some(State::Declined(_, words)) => {
                 nothing.send(&case.declined(words.clone())).rejected()
             }
-            Some(State::Open(Open { charge, .. })) => nothing
-                .send(&case.execute(Operation::Charge, charge))
-                .done(),
+            Some(State::Open(Open { charge, .. })) => {
+                nothing.send(&case.execute(Operation::Charge, charge)).done()
+            }
             Some(State::Refunding(_) | State::Refunded(_) | State::Voided(_)) => {
                 nothing.send(&case.called_off()).rejected()
             }
@@ -91,27 +91,14 @@ impl Payment {
     }
 
     fn charge_anew(&self, command: &ChargePayment, case: Case<'_>) -> Verdict<Self> {
-        let ChargePayment {
-            amount,
-            currency,
-            payment_token,
-            ..
-        } = command.clone();
-        let charge = Charge {
-            amount,
-            currency,
-            payment_token,
-        };
+        let ChargePayment { amount, currency, payment_token, .. } = command.clone();
+        let charge = Charge { amount, currency, payment_token };
         match self.immediate.answer(&charge.payment_token) {
             Some(Answer::Approved) => case.captured(charge),
             Some(Answer::Declined(words)) => case.refused(charge, words),
             None => {
                 let execute = case.execute(Operation::Charge, &charge);
-                let open = Open {
-                    charge,
-                    is_unknown: false,
-                    refund_wanted: false,
-                };
+                let open = Open { charge, is_unknown: false, refund_wanted: false };
                 case.becomes(State::Open(open)).send(&execute).done()
             }
         }
@@ -122,10 +109,7 @@ impl Payment {
         let nothing = Decision::nothing();
         match case.state {
             // The refund has overtaken the charge, which will find it and be refused.
-            None => case
-                .becomes(State::Voided(None))
-                .send(&case.refunded(Amount::ZERO))
-                .done(),
+            None => case.becomes(State::Voided(None)).send(&case.refunded(Amount::ZERO)).done(),
             Some(State::Declined(..) | State::Voided(_)) => {
                 nothing.send(&case.refunded(Amount::ZERO)).done()
             }
@@ -139,15 +123,12 @@ impl Payment {
             // Whether there is anything to give back is open: ask, and remember what for.
             Some(State::Open(open)) => {
                 let execute = case.execute(Operation::Charge, &open.charge);
-                let wanted = Open {
-                    refund_wanted: true,
-                    ..open.clone()
-                };
+                let wanted = Open { refund_wanted: true, ..open.clone() };
                 case.becomes(State::Open(wanted)).send(&execute).done()
             }
-            Some(State::Refunding(charge)) => nothing
-                .send(&case.execute(Operation::Refund, charge))
-                .done(),
+            Some(State::Refunding(charge)) => {
+                nothing.send(&case.execute(Operation::Refund, charge)).done()
+            }
             Some(State::Refunded(charge)) => nothing.send(&case.refunded(charge.amount)).done(),
         }
     }
@@ -173,18 +154,12 @@ pub(crate) fn executed(answer: &PaymentExecuted, case: Case<'_>) -> Verdict<Paym
 
 fn charge_approved(case: Case<'_>) -> Verdict<Payment> {
     match case.state {
-        Some(State::Open(Open {
-            charge,
-            refund_wanted: false,
-            ..
-        })) => case.captured(charge.clone()),
+        Some(State::Open(Open { charge, refund_wanted: false, .. })) => {
+            case.captured(charge.clone())
+        }
         // The last two contradict what the provider said before. Money is never kept for it.
         Some(
-            State::Open(Open {
-                charge,
-                refund_wanted: true,
-                ..
-            })
+            State::Open(Open { charge, refund_wanted: true, .. })
             | State::Declined(charge, _)
             | State::Voided(Some(charge)),
         ) => {
@@ -197,26 +172,17 @@ fn charge_approved(case: Case<'_>) -> Verdict<Payment> {
         // We never asked for this. People have to find out how much was taken, and from whom.
         None | Some(State::Voided(None)) => Verdict::Dead(Refusal::new(
             Reason::InvalidContent,
-            format!(
-                "order {} was charged by the provider, but never by us",
-                case.order
-            ),
+            format!("order {} was charged by the provider, but never by us", case.order),
         )),
     }
 }
 
 fn charge_declined(words: Option<Note>, case: Case<'_>) -> Verdict<Payment> {
     match case.state {
-        Some(State::Open(Open {
-            charge,
-            refund_wanted: false,
-            ..
-        })) => case.refused(charge.clone(), words),
-        Some(State::Open(Open {
-            charge,
-            refund_wanted: true,
-            ..
-        })) => case
+        Some(State::Open(Open { charge, refund_wanted: false, .. })) => {
+            case.refused(charge.clone(), words)
+        }
+        Some(State::Open(Open { charge, refund_wanted: true, .. })) => case
             .becomes(State::Voided(Some(charge.clone())))
             .send(&case.refunded(Amount::ZERO))
             .done(),
@@ -227,12 +193,9 @@ fn charge_declined(words: Option<Note>, case: Case<'_>) -> Verdict<Payment> {
 /// Nothing is answered: the order will ask again, and then the provider will be asked again.
 fn charge_unknown(case: Case<'_>) -> Verdict<Payment> {
     match case.state {
-        Some(State::Open(open)) => case
-            .becomes(State::Open(Open {
-                is_unknown: true,
-                ..open.clone()
-            }))
-            .done(),
+        Some(State::Open(open)) => {
+            case.becomes(State::Open(Open { is_unknown: true, ..open.clone() })).done()
+        }
         _ => Decision::nothing().done(),
     }
 }
@@ -264,43 +227,30 @@ impl Case<'_> {
 
     fn captured(self, charge: Charge) -> Verdict<Payment> {
         let decision = self.becomes(State::Captured(charge.clone()));
-        self.moved(Movement::Capture, &charge, decision)
-            .send(&self.charged(&charge))
-            .done()
+        self.moved(Movement::Capture, &charge, decision).send(&self.charged(&charge)).done()
     }
 
     fn refused(self, charge: Charge, words: Option<Note>) -> Verdict<Payment> {
         let declined = self.declined(words.clone());
-        self.becomes(State::Declined(charge, words))
-            .send(&declined)
-            .rejected()
+        self.becomes(State::Declined(charge, words)).send(&declined).rejected()
     }
 
     /// The provider is asked to give the money back.
     fn gives_back(self, charge: Charge, decision: Decision<Payment>) -> Verdict<Payment> {
         let execute = self.execute(Operation::Refund, &charge);
-        decision
-            .change(self.order.clone(), State::Refunding(charge))
-            .send(&execute)
-            .done()
+        decision.change(self.order.clone(), State::Refunding(charge)).send(&execute).done()
     }
 
     /// The money has been given back.
     fn given_back(self, charge: Charge) -> Verdict<Payment> {
         let refunded = self.refunded(charge.amount);
         let decision = self.becomes(State::Refunded(charge.clone()));
-        self.moved(Movement::Refund, &charge, decision)
-            .send(&refunded)
-            .done()
+        self.moved(Movement::Refund, &charge, decision).send(&refunded).done()
     }
 
     fn execute(self, operation: Operation, charge: &Charge) -> ExecutePayment {
         let key = format!("{}/{}", self.order, operation.as_str());
-        let Charge {
-            amount,
-            currency,
-            payment_token,
-        } = charge.clone();
+        let Charge { amount, currency, payment_token } = charge.clone();
         ExecutePayment {
             order_id: self.order.clone(),
             operation,
@@ -312,38 +262,21 @@ impl Case<'_> {
     }
 
     fn charged(self, charge: &Charge) -> PaymentCharged {
-        let Charge {
-            amount, currency, ..
-        } = *charge;
-        PaymentCharged {
-            order_id: self.order.clone(),
-            amount,
-            currency,
-        }
+        let Charge { amount, currency, .. } = *charge;
+        PaymentCharged { order_id: self.order.clone(), amount, currency }
     }
 
     fn declined(self, detail: Option<Note>) -> PaymentDeclined {
         let order_id = self.order.clone();
-        PaymentDeclined {
-            order_id,
-            reason: DeclineReason::Provider,
-            detail,
-        }
+        PaymentDeclined { order_id, reason: DeclineReason::Provider, detail }
     }
 
     fn called_off(self) -> PaymentDeclined {
         let order_id = self.order.clone();
-        PaymentDeclined {
-            order_id,
-            reason: DeclineReason::Refunded,
-            detail: None,
-        }
+        PaymentDeclined { order_id, reason: DeclineReason::Refunded, detail: None }
     }
 
     fn refunded(self, amount: Amount) -> PaymentRefunded {
-        PaymentRefunded {
-            order_id: self.order.clone(),
-            amount,
-        }
+        PaymentRefunded { order_id: self.order.clone(), amount }
     }
 }

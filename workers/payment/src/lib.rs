@@ -41,10 +41,7 @@ impl Domain for Payment {
             ChargePayment::KIND => decode(body).map(Input::Charge),
             RefundPayment::KIND => decode(body).map(Input::Refund),
             PaymentExecuted::KIND => decode(body).map(Input::Executed),
-            other => Err(Refusal::new(
-                Reason::UnknownType,
-                format!("payment takes no {other}"),
-            )),
+            other => Err(Refusal::new(Reason::UnknownType, format!("payment takes no {other}"))),
         }
     }
 
@@ -59,11 +56,7 @@ impl Domain for Payment {
 
     fn decide(&self, arrival: &Arrival<Input>, states: &States<Self>) -> Verdict<Self> {
         let order = arrival.input.order();
-        let case = Case {
-            order,
-            at: arrival.at,
-            state: states.get(order),
-        };
+        let case = Case { order, at: arrival.at, state: states.get(order) };
         match &arrival.input {
             Input::Charge(command) => self.charge(command, case),
             Input::Refund(_) => self.refund(case),

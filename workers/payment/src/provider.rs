@@ -35,17 +35,8 @@ pub fn executed(
         Ok(Answer::Declined(words)) => (ExecutionOutcome::Declined, words),
         Err(error) => (ExecutionOutcome::Unknown, note(&error.to_string())),
     };
-    let ExecutePayment {
-        order_id,
-        operation,
-        ..
-    } = request.clone();
-    PaymentExecuted {
-        order_id,
-        operation,
-        outcome,
-        detail,
-    }
+    let ExecutePayment { order_id, operation, .. } = request.clone();
+    PaymentExecuted { order_id, operation, outcome, detail }
 }
 
 /// As much of `text` as a note may hold.
@@ -118,10 +109,7 @@ mod tests {
         assert_eq!(told.outcome, ExecutionOutcome::Declined);
         assert_eq!(told.detail, Some(words));
         let told = executed(&request("t"), Ok(Answer::Approved));
-        assert_eq!(
-            (told.outcome, told.detail),
-            (ExecutionOutcome::Approved, None)
-        );
+        assert_eq!((told.outcome, told.detail), (ExecutionOutcome::Approved, None));
     }
 
     #[test]
@@ -130,11 +118,7 @@ mod tests {
         let told = executed(&request("t"), Err(error));
         assert_eq!(told.outcome, ExecutionOutcome::Unknown);
         let detail = told.detail.unwrap();
-        assert!(
-            detail
-                .as_str()
-                .starts_with("the provider failed: line one line two éé")
-        );
+        assert!(detail.as_str().starts_with("the provider failed: line one line two éé"));
         assert!(detail.as_str().len() <= Note::BYTES_MAX);
     }
 }

@@ -100,9 +100,7 @@ fn declined(words: &str) -> Answer {
 /// How often: the number after the underscore, or once; more than can be counted is for ever.
 fn count(rest: &str) -> u32 {
     let digits = rest.strip_prefix('_').unwrap_or_default();
-    let end = digits
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(digits.len());
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     match &digits[..end] {
         "" => 1,
         digits => digits.parse().unwrap_or(u32::MAX),
@@ -124,15 +122,8 @@ mod tests {
     #[test]
     fn a_token_of_no_special_meaning_is_approved_at_once() {
         for text in ["tok_visa", "tok", "4711", "my-tok_decline", "tok_flak"] {
-            assert_eq!(
-                Sandbox::immediate(&token(text)),
-                Some(Answer::Approved),
-                "{text}"
-            );
-            assert_eq!(
-                Sandbox::attempt(&token(text), 1),
-                Attempt::Answered(Answer::Approved)
-            );
+            assert_eq!(Sandbox::immediate(&token(text)), Some(Answer::Approved), "{text}");
+            assert_eq!(Sandbox::attempt(&token(text), 1), Attempt::Answered(Answer::Approved));
         }
     }
 
@@ -147,10 +138,7 @@ mod tests {
         ];
         for (text, words) in cases {
             assert_eq!(Sandbox::immediate(&token(text)), Some(refusal(words)));
-            assert_eq!(
-                Sandbox::attempt(&token(text), 1),
-                Attempt::Answered(refusal(words))
-            );
+            assert_eq!(Sandbox::attempt(&token(text), 1), Attempt::Answered(refusal(words)));
         }
     }
 
@@ -168,27 +156,15 @@ mod tests {
         for (text, times, trouble) in cases {
             assert_eq!(Sandbox::immediate(&token(text)), None, "{text}");
             for attempt in 1..=times {
-                assert_eq!(
-                    Sandbox::attempt(&token(text), attempt),
-                    trouble,
-                    "{text} {attempt}"
-                );
+                assert_eq!(Sandbox::attempt(&token(text), attempt), trouble, "{text} {attempt}");
             }
-            assert_eq!(
-                Sandbox::attempt(&token(text), times + 1),
-                approved,
-                "{text}"
-            );
+            assert_eq!(Sandbox::attempt(&token(text), times + 1), approved, "{text}");
         }
     }
 
     #[test]
     fn a_token_may_fail_for_ever() {
-        for text in [
-            "tok_error",
-            "tok_error_503",
-            "tok_flaky_99999999999999999999",
-        ] {
+        for text in ["tok_error", "tok_error_503", "tok_flaky_99999999999999999999"] {
             assert_eq!(Sandbox::immediate(&token(text)), None);
             assert_eq!(Sandbox::attempt(&token(text), u32::MAX), Attempt::Failed);
         }

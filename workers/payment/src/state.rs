@@ -47,12 +47,8 @@ impl State {
     /// The word in the database.
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Open(Open {
-                is_unknown: false, ..
-            }) => "requested",
-            Self::Open(Open {
-                is_unknown: true, ..
-            }) => "unknown",
+            Self::Open(Open { is_unknown: false, .. }) => "requested",
+            Self::Open(Open { is_unknown: true, .. }) => "unknown",
             Self::Captured(_) => "captured",
             Self::Declined(..) => "declined",
             Self::Refunding(_) => "refunding",

@@ -53,12 +53,7 @@ impl Tables<Payment> for PaymentTables {
             return Ok(BTreeMap::new());
         }
         let orders: Vec<_> = keys.iter().map(OrderId::as_str).collect();
-        session
-            .query(LOAD, &[&orders])
-            .await?
-            .iter()
-            .map(read)
-            .collect()
+        session.query(LOAD, &[&orders]).await?.iter().map(read).collect()
     }
 
     async fn save(
@@ -79,11 +74,7 @@ fn read(row: &Row) -> Result<(OrderId, State), StoreError> {
     let state = match (status, charge) {
         ("requested" | "unknown", Some(charge)) => {
             let (is_unknown, refund_wanted) = (status == "unknown", row.get(5));
-            State::Open(Open {
-                charge,
-                is_unknown,
-                refund_wanted,
-            })
+            State::Open(Open { charge, is_unknown, refund_wanted })
         }
         ("captured", Some(charge)) => State::Captured(charge),
         ("declined", Some(charge)) => {
@@ -126,29 +117,14 @@ async fn write(
     let charges: Vec<_> = states.iter().map(|(_, state)| state.charge()).collect();
     let order: Vec<_> = states.iter().map(|(order, _)| order.as_str()).collect();
     let status: Vec<_> = states.iter().map(|(_, state)| state.word()).collect();
-    let amount: Vec<_> = charges
-        .iter()
-        .map(|charge| charge.map(|c| c.amount.get()))
-        .collect();
-    let currency: Vec<_> = charges
-        .iter()
-        .map(|charge| charge.map(|c| c.currency.as_str()))
-        .collect();
-    let token: Vec<_> = charges
-        .iter()
-        .map(|charge| charge.map(|c| c.payment_token.as_str()))
-        .collect();
+    let amount: Vec<_> = charges.iter().map(|charge| charge.map(|c| c.amount.get())).collect();
+    let currency: Vec<_> =
+        charges.iter().map(|charge| charge.map(|c| c.currency.as_str())).collect();
+    let token: Vec<_> =
+        charges.iter().map(|charge| charge.map(|c| c.payment_token.as_str())).collect();
     let refund_wanted: Vec<_> = states
         .iter()
-        .map(|(_, state)| {
-            matches!(
-                state,
-                State::Open(Open {
-                    refund_wanted: true,
-                    ..
-                })
-            )
-        })
+        .map(|(_, state)| matches!(state, State::Open(Open { refund_wanted: true, .. })))
         .collect();
     let detail: Vec<_> = states
         .iter()
@@ -157,15 +133,8 @@ async fn write(
             _ => None,
         })
         .collect();
-    let columns: Parameters<'_> = &[
-        &order,
-        &status,
-        &amount,
-        &currency,
-        &token,
-        &refund_wanted,
-        &detail,
-    ];
+    let columns: Parameters<'_> =
+        &[&order, &status, &amount, &currency, &token, &refund_wanted, &detail];
     session.execute_on(states.len(), sql, columns).await
 }
 
@@ -177,10 +146,7 @@ async fn append(session: Session<'_>, entries: &[Posting]) -> Result<(), StoreEr
     let operation: Vec<_> = entries.iter().map(|entry| entry.movement.word()).collect();
     let account: Vec<_> = entries.iter().map(|entry| entry.account.word()).collect();
     let amount: Vec<_> = entries.iter().map(|entry| entry.amount).collect();
-    let currency: Vec<_> = entries
-        .iter()
-        .map(|entry| entry.currency.as_str())
-        .collect();
+    let currency: Vec<_> = entries.iter().map(|entry| entry.currency.as_str()).collect();
     let at: Vec<_> = entries.iter().map(|entry| entry.at.0).collect();
     let columns: Parameters<'_> = &[&order, &operation, &account, &amount, &currency, &at];
     session.execute_on(entries.len(), APPEND, columns).await

@@ -194,14 +194,15 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         }
         let arrivals: Vec<_> =
             fresh.iter().map(|index| &candidates[*index].content.arrival).collect();
-        let (work, fates) = match decide_and_save(
-            &*self.domain, &mut unit, batch, &arrivals, |work| work.sent.clone_from(sent),
-        )
-        .await
-        {
-            Ok(folded) => folded,
-            Err(error) => return Err(give_up(unit, error).await),
-        };
+        let (work, fates) =
+            match decide_and_save(&*self.domain, &mut unit, batch, &arrivals, |work| {
+                work.sent.clone_from(sent)
+            })
+            .await
+            {
+                Ok(folded) => folded,
+                Err(error) => return Err(give_up(unit, error).await),
+            };
         unit.commit().await?;
         sent.clear();
         let mut outgoing = unsent;
@@ -218,12 +219,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         Ok(Committed { batch: has_outputs.then_some(batch), outgoing, detours })
     }
 
-    fn finish(
-        &self,
-        candidates: &[Candidate<D>],
-        committed: Committed,
-        processed: &mut Processed,
-    ) {
+    fn finish(&self, candidates: &[Candidate<D>], committed: Committed, processed: &mut Processed) {
         processed.outgoing.extend(committed.outgoing);
         processed.batches.extend(committed.batch);
         for (index, detour) in committed.detours {
@@ -236,17 +232,17 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
     }
 
     /// Sends a message to the retry ladder, or to the dead letters if it has climbed all of it.
-    fn postpone(
-        &self,
-        delivery: &Delivery,
-        why: &str,
-        processed: &mut Processed,
-    ) {
+    fn postpone(&self, delivery: &Delivery, why: &str, processed: &mut Processed) {
         let now = self.clock.now();
         match self.ladder.next_attempt(delivery, self.queue, now, &*self.entropy) {
             Some(copy) => {
                 metrics::retry(self.queue);
-                tracing::warn!(queue = self.queue, message.id = copy.id(), why, "tried again later");
+                tracing::warn!(
+                    queue = self.queue,
+                    message.id = copy.id(),
+                    why,
+                    "tried again later"
+                );
                 processed.outgoing.push(copy);
             }
             None => {
@@ -256,12 +252,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         }
     }
 
-    fn bury(
-        &self,
-        delivery: &Delivery,
-        refusal: &Refusal,
-        processed: &mut Processed,
-    ) {
+    fn bury(&self, delivery: &Delivery, refusal: &Refusal, processed: &mut Processed) {
         metrics::dead_letter(self.queue, refusal.reason);
         let now = self.clock.now();
         let letter = Letter::about(delivery, self.queue, &self.worker, refusal, now);

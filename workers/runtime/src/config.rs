@@ -236,7 +236,9 @@ impl Reader {
         let Some(text) = self.text(name) else { return Ladder::default() };
         let delays: Result<Vec<u64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
         match delays {
-            Ok(delays) if delays.len() <= 10 && delays.iter().all(|ms| (10..=86_400_000).contains(ms)) => {
+            Ok(delays)
+                if delays.len() <= 10 && delays.iter().all(|ms| (10..=86_400_000).contains(ms)) =>
+            {
                 Ladder::new(delays.into_iter().map(Duration::from_millis).collect())
             }
             _ => {

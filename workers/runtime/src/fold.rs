@@ -68,11 +68,7 @@ pub fn fold<D: Domain>(
 }
 
 /// A panic is the message's fault, and only its own: `decide` is pure, so nothing is half done.
-fn decide<D: Domain>(
-    domain: &D,
-    arrival: &Arrival<D::Input>,
-    states: &States<D>,
-) -> Verdict<D> {
+fn decide<D: Domain>(domain: &D, arrival: &Arrival<D::Input>, states: &States<D>) -> Verdict<D> {
     catch_unwind(AssertUnwindSafe(|| domain.decide(arrival, states))).unwrap_or_else(|_| {
         Verdict::Dead(Refusal::new(Reason::Poison, "deciding on this message panicked"))
     })

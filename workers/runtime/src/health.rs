@@ -81,8 +81,7 @@ impl Health {
 
 impl Condition {
     fn readiness(&self) -> Readiness {
-        let missing: Vec<_> =
-            self.expected.difference(&self.open).map(String::as_str).collect();
+        let missing: Vec<_> = self.expected.difference(&self.open).map(String::as_str).collect();
         let reason = if self.is_stopping {
             Some("stopping".to_owned())
         } else if let Some(trouble) = &self.trouble {

@@ -59,8 +59,7 @@ fn install_recorder() -> Result<PrometheusHandle, metrics_exporter_prometheus::B
 
 async fn readyz(State(page): State<Page>) -> impl IntoResponse {
     let readiness = page.health.readiness();
-    let status =
-        if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let json = serde_json::to_string(&readiness).unwrap_or_default() + "\n";
     (status, [(header::CONTENT_TYPE, "application/json")], json)
 }

@@ -9,11 +9,11 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::clock::Micros;
+use crate::domain::Cause;
 use crate::fold::derived_id;
 use crate::message::{Delivery, HeaderValue, Outgoing, Properties};
 use crate::retry::{Origin, attempts, first_failed_at, without_broker_traces};
 use crate::topology::DEAD;
-use crate::domain::Cause;
 
 /// The content type of a dead letter.
 pub const LETTER_CONTENT_TYPE: &str = "application/vnd.orderly.dead-letter";
@@ -111,7 +111,8 @@ impl Letter {
             return Self { explanation, body: delivery.body[end + 1..].to_vec() };
         }
         let death = Death::of(&delivery.properties);
-        let text = format!("the broker gave it up after {} deliveries: {}", death.count, death.reason);
+        let text =
+            format!("the broker gave it up after {} deliveries: {}", death.count, death.reason);
         let refusal = Refusal::new(Reason::DeliveryLimit, text);
         let mut letter = Self::about(&delivery, &death.queue, worker, &refusal, now);
         letter.explanation.exchange = death.exchange;

@@ -25,7 +25,10 @@ impl<P: Publisher, A: Acks> Outlet<P, A> {
     }
 
     /// Publishes what was processed and acknowledges its deliveries; the batches that are out.
-    pub async fn deliver(&mut self, processed: Option<Processed>) -> Result<Vec<Uuid>, BrokerError> {
+    pub async fn deliver(
+        &mut self,
+        processed: Option<Processed>,
+    ) -> Result<Vec<Uuid>, BrokerError> {
         let Some(Processed { outgoing, tags, batches }) = processed else {
             return Ok(vec![]);
         };

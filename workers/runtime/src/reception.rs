@@ -84,7 +84,8 @@ fn check_size(delivery: &Delivery, body_bytes_max: usize) -> Result<(), Refusal>
     let headers = delivery.properties.headers.iter().flatten();
     let bytes: usize = headers.map(|(name, value)| name.len() + size(value)).sum();
     if bytes > HEADER_BYTES_MAX {
-        let text = format!("the headers have {bytes} bytes, at most {HEADER_BYTES_MAX} are allowed");
+        let text =
+            format!("the headers have {bytes} bytes, at most {HEADER_BYTES_MAX} are allowed");
         return Err(Refusal::new(Reason::BodyTooLarge, text));
     }
     Ok(())
@@ -159,7 +160,8 @@ fn message_id(properties: &Properties) -> Result<MessageId, Refusal> {
                     stays the same when you send the message again";
         return Err(Refusal::new(Reason::MissingMessageId, text));
     };
-    MessageId::new(id).map_err(|problem| Refusal::new(Reason::InvalidMessageId, problem.to_string()))
+    MessageId::new(id)
+        .map_err(|problem| Refusal::new(Reason::InvalidMessageId, problem.to_string()))
 }
 
 fn context(properties: &Properties, at: Micros) -> Context {

@@ -121,8 +121,7 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
         let effect_queue = self.effect.as_ref().map(|part| part.queue);
         let queues = work_queues(D::PARTY);
         let dead = dead_queue(D::PARTY);
-        self.health
-            .session_begins(queues.iter().map(|queue| (*queue).to_owned()).chain([dead]));
+        self.health.session_begins(queues.iter().map(|queue| (*queue).to_owned()).chain([dead]));
         let watermark = Watermark::default();
         let (gate, keeper) = Gate::new();
         for queue in queues.into_iter().filter(|queue| Some(*queue) != effect_queue) {
@@ -243,9 +242,7 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
     }
 
     /// An idle worker must notice too that its database is away.
-    fn watch_database(
-        &self,
-    ) -> impl Future<Output = Result<(), Trouble>> + Send + use<D, S, E> {
+    fn watch_database(&self) -> impl Future<Output = Result<(), Trouble>> + Send + use<D, S, E> {
         let (store, clock, stop) = (self.store.clone(), self.clock.clone(), self.stop.clone());
         async move {
             while !stop.is_requested() {

@@ -68,11 +68,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
     }
 
     /// Fires timers together if possible, and one by one where one of them is at fault.
-    async fn fire_all(
-        &self,
-        due: Vec<Timer>,
-        publisher: &mut B::Publisher,
-    ) -> Result<(), Trouble> {
+    async fn fire_all(&self, due: Vec<Timer>, publisher: &mut B::Publisher) -> Result<(), Trouble> {
         let mut parts = vec![due];
         while let Some(part) = parts.pop() {
             match self.fire(&part).await {
@@ -168,7 +164,8 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
             .filter(|(_, standing)| *standing == Standing::Fresh)
             .map(|((arrival, _), _)| arrival)
             .collect();
-        let has_failed = |timer: &Timer, work: &Work<D>| work.disclaimed.contains(&timer_cause(timer));
+        let has_failed =
+            |timer: &Timer, work: &Work<D>| work.disclaimed.contains(&timer_cause(timer));
         let (work, _) = decide_and_save(&*self.domain, &mut unit, batch, &fresh, |work| {
             // A timer that nobody understands, or that another replica fired, goes as well.
             let spent = timers.iter().filter(|timer| !has_failed(timer, work));

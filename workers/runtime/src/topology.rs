@@ -115,7 +115,8 @@ pub fn queues(party: Party, ladder: &Ladder) -> Vec<Queue> {
 }
 
 fn work_queue(party: Party, name: &'static str) -> Queue {
-    let kinds = ROUTES.iter().filter(|route| route.consumer.is_some_and(|(_, queue)| queue == name));
+    let kinds =
+        ROUTES.iter().filter(|route| route.consumer.is_some_and(|(_, queue)| queue == name));
     let mut bindings: Vec<_> = kinds.map(|route| (route.exchange, route.kind.to_owned())).collect();
     bindings.push((RETURN, format!("*.{name}")));
     Queue { name: name.to_owned(), party, role: Role::Work, bindings }

@@ -48,9 +48,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            expiry: Duration::from_secs(8 * 24 * 60 * 60),
-        }
+        Self { expiry: Duration::from_secs(8 * 24 * 60 * 60) }
     }
 }
 
@@ -103,21 +101,11 @@ impl Stock {
         }
         let shortages = known.shortages(goods);
         if !shortages.is_empty() {
-            return answered(
-                order,
-                Status::Rejected(shortages),
-                goods,
-                Decision::nothing(),
-            );
+            return answered(order, Status::Rejected(shortages), goods, Decision::nothing());
         }
-        let expiry = Timer {
-            owner: order.to_string(),
-            step: EXPIRE.to_owned(),
-            round: 0,
-        };
-        let booked = known
-            .book(order, goods, &[Operation::Reserve])
-            .set_timer(expiry, self.policy.expiry);
+        let expiry = Timer { owner: order.to_string(), step: EXPIRE.to_owned(), round: 0 };
+        let booked =
+            known.book(order, goods, &[Operation::Reserve]).set_timer(expiry, self.policy.expiry);
         answered(order, Status::Reserved, goods, booked)
     }
 }
@@ -145,25 +133,15 @@ fn answer(order: &OrderId, status: &Status, decision: Decision<Stock>) -> Verdic
         Status::Expired => StockRefusal::Expired,
     };
     let shortages = status.shortages().to_vec();
-    decision
-        .send(&StockRejected {
-            order_id,
-            reason,
-            shortages,
-        })
-        .rejected()
+    decision.send(&StockRejected { order_id, reason, shortages }).rejected()
 }
 
 /// Gives back what an order has reserved. One that has not asked yet will be refused when it does.
 pub(crate) fn release(order: &OrderId, known: Known<'_>) -> Verdict<Stock> {
-    let released = StockReleased {
-        order_id: order.clone(),
-    };
+    let released = StockReleased { order_id: order.clone() };
     let Some(Reservation { status, goods }) = known.reservation(order) else {
         let nothing = Decision::nothing();
-        return record(order, Status::Released, &Goods::new(), nothing)
-            .send(&released)
-            .done();
+        return record(order, Status::Released, &Goods::new(), nothing).send(&released).done();
     };
     match status {
         Status::Reserved => {
@@ -185,23 +163,14 @@ pub(crate) fn release(order: &OrderId, known: Known<'_>) -> Verdict<Stock> {
 /// available, and if that isn't enough, people must act.
 pub(crate) fn commit(order: &OrderId, goods: &Goods, known: Known<'_>) -> Verdict<Stock> {
     match known.reservation(order) {
-        Some(Reservation {
-            status: Status::Reserved,
-            goods,
-        }) => {
+        Some(Reservation { status: Status::Reserved, goods }) => {
             let booked = known.book(order, goods, &[Operation::Commit]);
-            record(order, Status::Committed, goods, booked)
-                .clear_timer(order.as_str())
-                .done()
+            record(order, Status::Committed, goods, booked).clear_timer(order.as_str()).done()
         }
-        Some(Reservation {
-            status: Status::Committed,
-            ..
-        }) => Decision::nothing().done(),
-        Some(Reservation {
-            status: Status::Short(shortages),
-            ..
-        }) => shortfall(order, shortages.clone(), Decision::nothing()),
+        Some(Reservation { status: Status::Committed, .. }) => Decision::nothing().done(),
+        Some(Reservation { status: Status::Short(shortages), .. }) => {
+            shortfall(order, shortages.clone(), Decision::nothing())
+        }
         _ if goods.is_empty() => Decision::nothing().done(),
         _ => commit_unreserved(order, goods, known),
     }
@@ -215,11 +184,7 @@ fn commit_unreserved(order: &OrderId, goods: &Goods, known: Known<'_>) -> Verdic
     }
     // On record, so that a second confirmation can't take what people have dealt with by then.
     let status = Status::Short(shortages.clone());
-    shortfall(
-        order,
-        shortages,
-        record(order, status, goods, Decision::nothing()),
-    )
+    shortfall(order, shortages, record(order, status, goods, Decision::nothing()))
 }
 
 fn shortfall(
@@ -227,26 +192,16 @@ fn shortfall(
     shortages: Vec<Shortage>,
     decision: Decision<Stock>,
 ) -> Verdict<Stock> {
-    decision
-        .send(&StockShortfall {
-            order_id: order.clone(),
-            shortages,
-        })
-        .rejected()
+    decision.send(&StockShortfall { order_id: order.clone(), shortages }).rejected()
 }
 
 /// Ends a reservation that nobody settled.
 pub(crate) fn expire(order: &OrderId, known: Known<'_>) -> Verdict<Stock> {
     match known.reservation(order) {
-        Some(Reservation {
-            status: Status::Reserved,
-            goods,
-        }) => {
+        Some(Reservation { status: Status::Reserved, goods }) => {
             let booked = known.book(order, goods, &[Operation::Expire]);
             record(order, Status::Expired, goods, booked)
-                .send(&StockExpired {
-                    order_id: order.clone(),
-                })
+                .send(&StockExpired { order_id: order.clone() })
                 .done()
         }
         _ => Decision::nothing().done(),
@@ -257,19 +212,9 @@ pub(crate) fn expire(order: &OrderId, known: Known<'_>) -> Verdict<Stock> {
 pub(crate) fn adjust(command: &AdjustStock, known: Known<'_>) -> Verdict<Stock> {
     let id = &command.adjustment_id;
     let nothing = Decision::nothing();
-    if let Some(Adjustment {
-        sku,
-        delta,
-        outcome,
-        ..
-    }) = known.adjustment(id)
-    {
+    if let Some(Adjustment { sku, delta, outcome, .. }) = known.adjustment(id) {
         let is_same = (sku, delta) == (&command.sku, &command.delta);
-        let outcome = if is_same {
-            *outcome
-        } else {
-            Outcome::Refused(AdjustRefusal::Conflict)
-        };
+        let outcome = if is_same { *outcome } else { Outcome::Refused(AdjustRefusal::Conflict) };
         return adjusted(command, outcome, nothing);
     }
     let delta = command.delta.get();
@@ -301,32 +246,16 @@ pub(crate) fn adjust(command: &AdjustStock, known: Known<'_>) -> Verdict<Stock> 
 
 /// What whoever corrects an article hears.
 fn adjusted(command: &AdjustStock, outcome: Outcome, decision: Decision<Stock>) -> Verdict<Stock> {
-    let AdjustStock {
-        adjustment_id,
-        sku,
-        delta,
-        ..
-    } = command.clone();
+    let AdjustStock { adjustment_id, sku, delta, .. } = command.clone();
     match outcome {
         Outcome::Adjusted(Item { on_hand, reserved }) => {
             let (on_hand, reserved) = (pieces(on_hand), pieces(reserved));
-            let adjusted = StockAdjusted {
-                adjustment_id,
-                sku,
-                delta,
-                on_hand,
-                reserved,
-            };
+            let adjusted = StockAdjusted { adjustment_id, sku, delta, on_hand, reserved };
             decision.send(&adjusted).done()
         }
-        Outcome::Refused(reason) => decision
-            .send(&StockAdjustRefused {
-                adjustment_id,
-                sku,
-                delta,
-                reason,
-            })
-            .rejected(),
+        Outcome::Refused(reason) => {
+            decision.send(&StockAdjustRefused { adjustment_id, sku, delta, reason }).rejected()
+        }
     }
 }
 
@@ -337,12 +266,6 @@ fn record(
     goods: &Goods,
     decision: Decision<Stock>,
 ) -> Decision<Stock> {
-    let reservation = Reservation {
-        status,
-        goods: goods.clone(),
-    };
-    decision.change(
-        Key::Reservation(order.clone()),
-        State::Reservation(reservation),
-    )
+    let reservation = Reservation { status, goods: goods.clone() };
+    decision.change(Key::Reservation(order.clone()), State::Reservation(reservation))
 }

@@ -47,10 +47,7 @@ impl Domain for Stock {
                 Input::OrderConfirmed(order.order_id, goods)
             }),
             AdjustStock::KIND => decode(body).map(Input::Adjust),
-            other => Err(Refusal::new(
-                Reason::UnknownType,
-                format!("stock takes no {other}"),
-            )),
+            other => Err(Refusal::new(Reason::UnknownType, format!("stock takes no {other}"))),
         }
     }
 
@@ -68,10 +65,9 @@ impl Domain for Stock {
             }
             // The articles follow from the reservation: see `State::leads_to`.
             Input::Release(order) | Input::ExpiryDue(order) => vec![reservation(order)],
-            Input::Adjust(command) => vec![
-                Key::Item(command.sku.clone()),
-                Key::Adjustment(command.adjustment_id.clone()),
-            ],
+            Input::Adjust(command) => {
+                vec![Key::Item(command.sku.clone()), Key::Adjustment(command.adjustment_id.clone())]
+            }
         }
     }
 

@@ -56,11 +56,7 @@ impl State {
             Self::Reservation(reservation) => Some(reservation),
             Self::Item(_) | Self::Adjustment(_) => None,
         };
-        reservation
-            .into_iter()
-            .flat_map(Reservation::articles)
-            .cloned()
-            .map(Key::Item)
+        reservation.into_iter().flat_map(Reservation::articles).cloned().map(Key::Item)
     }
 }
 
@@ -123,22 +119,10 @@ impl Item {
     pub const fn after(self, operation: Operation, pieces: i64) -> Self {
         let Self { on_hand, reserved } = self;
         match operation {
-            Operation::Adjust => Self {
-                on_hand: on_hand + pieces,
-                reserved,
-            },
-            Operation::Reserve => Self {
-                on_hand,
-                reserved: reserved + pieces,
-            },
-            Operation::Release | Operation::Expire => Self {
-                on_hand,
-                reserved: reserved - pieces,
-            },
-            Operation::Commit => Self {
-                on_hand: on_hand - pieces,
-                reserved: reserved - pieces,
-            },
+            Operation::Adjust => Self { on_hand: on_hand + pieces, reserved },
+            Operation::Reserve => Self { on_hand, reserved: reserved + pieces },
+            Operation::Release | Operation::Expire => Self { on_hand, reserved: reserved - pieces },
+            Operation::Commit => Self { on_hand: on_hand - pieces, reserved: reserved - pieces },
         }
     }
 }

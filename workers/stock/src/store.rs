@@ -78,11 +78,7 @@ impl Tables<Stock> for StockTables {
         session: Session<'_>,
         keys: &BTreeSet<Key>,
     ) -> Result<BTreeMap<Key, State>, StoreError> {
-        let Named {
-            orders,
-            skus,
-            adjustments,
-        } = Named::of(keys);
+        let Named { orders, skus, adjustments } = Named::of(keys);
         let mut found = BTreeMap::new();
         if !orders.is_empty() {
             let rows = session.query(LOAD_RESERVATIONS, &[&orders]).await?;
@@ -110,14 +106,8 @@ impl Tables<Stock> for StockTables {
         entries: &[Posting],
     ) -> Result<(), StoreError> {
         let (created, updated) = (Columns::of(&changes.created), Columns::of(&changes.updated));
-        created
-            .reservations
-            .write(session, CREATE_RESERVATIONS)
-            .await?;
-        updated
-            .reservations
-            .write(session, UPDATE_RESERVATIONS)
-            .await?;
+        created.reservations.write(session, CREATE_RESERVATIONS).await?;
+        updated.reservations.write(session, UPDATE_RESERVATIONS).await?;
         created.items.write(session, CREATE_ITEMS).await?;
         updated.items.write(session, UPDATE_ITEMS).await?;
         created.adjustments.write(session).await?;
@@ -159,19 +149,13 @@ fn reservation(row: &Row) -> Result<(Key, State), StoreError> {
         other => return Err(StoreError::Data(format!("reservations.status: {other}"))),
     };
     let order = OrderId::new(row.get::<_, &str>(0)).map_err(data)?;
-    let reservation = Reservation {
-        status,
-        goods: json(row.get(2))?,
-    };
+    let reservation = Reservation { status, goods: json(row.get(2))? };
     Ok((Key::Reservation(order), State::Reservation(reservation)))
 }
 
 fn item(row: &Row) -> Result<(Key, State), StoreError> {
     let sku = Sku::new(row.get::<_, &str>(0)).map_err(data)?;
-    let item = Item {
-        on_hand: row.get(1),
-        reserved: row.get(2),
-    };
+    let item = Item { on_hand: row.get(1), reserved: row.get(2) };
     Ok((Key::Item(sku), State::Item(item)))
 }
 
@@ -179,10 +163,7 @@ fn adjustment(row: &Row) -> Result<(Key, State), StoreError> {
     let id = AdjustmentId::new(row.get::<_, &str>(0)).map_err(data)?;
     let refusal: Option<&str> = row.get(4);
     let outcome = match refusal {
-        None => Outcome::Adjusted(Item {
-            on_hand: row.get(5),
-            reserved: row.get(6),
-        }),
+        None => Outcome::Adjusted(Item { on_hand: row.get(5), reserved: row.get(6) }),
         Some(word) => Outcome::Refused(refusal_of(word)?),
     };
     let note: Option<&str> = row.get(3);
@@ -261,23 +242,15 @@ impl<'a> Reservations<'a> {
         self.order_id.push(order.as_str());
         self.status.push(status.word());
         self.lines.push(serde_json::to_string(goods).expect(text));
-        self.shortages
-            .push(serde_json::to_string(status.shortages()).expect(text));
+        self.shortages.push(serde_json::to_string(status.shortages()).expect(text));
     }
 
     async fn write(&self, session: Session<'_>, sql: &'static str) -> Result<(), StoreError> {
-        let Self {
-            order_id,
-            status,
-            lines,
-            shortages,
-        } = self;
+        let Self { order_id, status, lines, shortages } = self;
         if order_id.is_empty() {
             return Ok(());
         }
-        session
-            .execute_on(order_id.len(), sql, &[order_id, status, lines, shortages])
-            .await
+        session.execute_on(order_id.len(), sql, &[order_id, status, lines, shortages]).await
     }
 }
 
@@ -296,17 +269,11 @@ impl<'a> Items<'a> {
     }
 
     async fn write(&self, session: Session<'_>, sql: &'static str) -> Result<(), StoreError> {
-        let Self {
-            sku,
-            on_hand,
-            reserved,
-        } = self;
+        let Self { sku, on_hand, reserved } = self;
         if sku.is_empty() {
             return Ok(());
         }
-        session
-            .execute_on(sku.len(), sql, &[sku, on_hand, reserved])
-            .await
+        session.execute_on(sku.len(), sql, &[sku, on_hand, reserved]).await
     }
 }
 
@@ -337,23 +304,13 @@ impl<'a> Adjustments<'a> {
     }
 
     async fn write(&self, session: Session<'_>) -> Result<(), StoreError> {
-        let Self {
-            adjustment_id,
-            sku,
-            delta,
-            note,
-            refusal,
-            on_hand,
-            reserved,
-        } = self;
+        let Self { adjustment_id, sku, delta, note, refusal, on_hand, reserved } = self;
         if adjustment_id.is_empty() {
             return Ok(());
         }
         let columns: Parameters<'_> =
             &[adjustment_id, sku, delta, note, refusal, on_hand, reserved];
-        session
-            .execute_on(adjustment_id.len(), CREATE_ADJUSTMENTS, columns)
-            .await
+        session.execute_on(adjustment_id.len(), CREATE_ADJUSTMENTS, columns).await
     }
 }
 
@@ -363,15 +320,10 @@ async fn append(session: Session<'_>, entries: &[Posting]) -> Result<(), StoreEr
     }
     let sku: Vec<_> = entries.iter().map(|entry| entry.sku.as_str()).collect();
     let order: Vec<_> = entries.iter().map(|entry| entry.origin.order()).collect();
-    let adjustment: Vec<_> = entries
-        .iter()
-        .map(|entry| entry.origin.adjustment())
-        .collect();
+    let adjustment: Vec<_> = entries.iter().map(|entry| entry.origin.adjustment()).collect();
     let operation: Vec<_> = entries.iter().map(|entry| entry.operation.word()).collect();
     let pieces: Vec<_> = entries.iter().map(|entry| entry.pieces).collect();
     let at: Vec<_> = entries.iter().map(|entry| entry.at.0).collect();
     let columns: Parameters<'_> = &[&sku, &order, &adjustment, &operation, &pieces, &at];
-    session
-        .execute_on(entries.len(), APPEND_POSTINGS, columns)
-        .await
+    session.execute_on(entries.len(), APPEND_POSTINGS, columns).await
 }

@@ -130,11 +130,7 @@ impl Arrivals {
         self.lost += 1;
         let subject = receipt.message_id;
         let (kind, message_id) = (receipt.kind, subject.clone());
-        tally.violate(
-            "message",
-            &subject,
-            &Violation::MessageLost { kind, message_id },
-        )
+        tally.violate("message", &subject, &Violation::MessageLost { kind, message_id })
     }
 }
 
@@ -147,14 +143,12 @@ fn chunks(path: &Path) -> Result<impl Iterator<Item = Result<Vec<Receipt>>>> {
         let chunk = chunk.and_then(|chunk| {
             match chunk.iter().find(|receipt| consumer(receipt).is_none()) {
                 None => Ok(chunk),
-                Some(Receipt { kind, .. }) => Err(misuse(format!(
-                    "{place}: nobody consumes messages of type {kind}"
-                ))),
+                Some(Receipt { kind, .. }) => {
+                    Err(misuse(format!("{place}: nobody consumes messages of type {kind}")))
+                }
             }
         });
-        chunk
-            .map(|chunk| (!chunk.is_empty()).then_some(chunk))
-            .transpose()
+        chunk.map(|chunk| (!chunk.is_empty()).then_some(chunk)).transpose()
     }))
 }
 
@@ -173,10 +167,7 @@ async fn fates(receipts: Vec<Receipt>, databases: &Databases) -> Result<Vec<(Rec
     for (party, receipts) in by_party {
         let ids: Vec<&str> = receipts.iter().map(|it| it.message_id.as_str()).collect();
         let received = known(databases, party, sql::RECEIVED, &ids).await?;
-        let absent: Vec<&str> = ids
-            .into_iter()
-            .filter(|id| !received.contains(*id))
-            .collect();
+        let absent: Vec<&str> = ids.into_iter().filter(|id| !received.contains(*id)).collect();
         let given_up = match absent.as_slice() {
             [] => HashSet::new(),
             absent => known(databases, party, sql::GIVEN_UP, absent).await?,

@@ -48,9 +48,9 @@ pub(crate) struct Article {
 pub(crate) fn judge_article(article: &Article) -> Vec<Violation> {
     let mut violations = Vec::new();
     match article.counts {
-        None if article.entries > 0 => violations.push(Violation::ArticleLost {
-            entries: article.entries,
-        }),
+        None if article.entries > 0 => {
+            violations.push(Violation::ArticleLost { entries: article.entries })
+        }
         None => {}
         Some((on_hand, reserved)) => {
             if article.ledger.0 != on_hand {
@@ -115,9 +115,7 @@ fn read(row: &Row) -> Result<(String, Article), tokio_postgres::Error> {
     };
     let on_hand: Option<i64> = row.try_get(1)?;
     let article = Article {
-        counts: on_hand
-            .map(|on_hand| Ok((on_hand, number(2)?)))
-            .transpose()?,
+        counts: on_hand.map(|on_hand| Ok((on_hand, number(2)?))).transpose()?,
         entries: number(3)?,
         ledger: (number(4)?, number(5)?),
         posted: (number(6)?, number(7)?),

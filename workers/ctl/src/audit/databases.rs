@@ -54,12 +54,7 @@ impl Databases {
         let order = &clients[&Party::Order];
         let bound = order.prepare(sql::BOUND).await?;
         let versions = order.prepare(sql::VERSIONS).await?;
-        Ok(Self {
-            clients,
-            bound,
-            sides,
-            versions,
-        })
+        Ok(Self { clients, bound, sides, versions })
     }
 
     /// The connection to the database of `party`.
@@ -70,10 +65,7 @@ impl Databases {
     /// The range of the next `orders` orders after `after`; the last one reaches to the end, for
     /// stock and payment may know ids beyond it.
     pub(crate) async fn range(&self, after: &str, orders: i64) -> Result<(Range, bool)> {
-        let row = self
-            .of(Party::Order)
-            .query_one(&self.bound, &[&after, &orders])
-            .await?;
+        let row = self.of(Party::Order).query_one(&self.bound, &[&after, &orders]).await?;
         let is_last = row.get::<_, i64>(1) < orders;
         let bound: Option<String> = row.get(0);
         let up_to = bound.filter(|_| !is_last).unwrap_or_else(|| END.to_owned());
@@ -89,11 +81,7 @@ impl Databases {
             self.cursor(Party::Stock, &parameters, rows::stock),
             self.cursor(Party::Payment, &parameters, rows::payment),
         )?;
-        Ok(Walk {
-            order,
-            stock,
-            payment,
-        })
+        Ok(Walk { order, stock, payment })
     }
 
     async fn cursor<T: Default + 'static>(
@@ -108,10 +96,7 @@ impl Databases {
             let row = row?;
             Ok((row.try_get(0)?, read(&row)?))
         });
-        let mut cursor = Cursor {
-            rows: Box::pin(rows),
-            head: None,
-        };
+        let mut cursor = Cursor { rows: Box::pin(rows), head: None };
         cursor.advance().await?;
         Ok(cursor)
     }
@@ -151,13 +136,8 @@ impl Databases {
         ids: &[String],
         read: fn(&Row) -> Result<T, tokio_postgres::Error>,
     ) -> Result<BTreeMap<String, T>> {
-        let rows = self
-            .of(party)
-            .query(&self.sides[&party].ids, &[&ids])
-            .await?;
-        rows.iter()
-            .map(|row| Ok((row.try_get(0)?, read(row)?)))
-            .collect()
+        let rows = self.of(party).query(&self.sides[&party].ids, &[&ids]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, read(row)?))).collect()
     }
 
     /// Adds to each of `facts` the dead letters about its order.

@@ -115,9 +115,7 @@ impl Moves {
 impl StockSide {
     /// Whether anything is set aside or handed over.
     pub(crate) fn has_effect(&self) -> bool {
-        self.moves
-            .values()
-            .any(|moves| moves.held() != 0 || moves.committed != 0)
+        self.moves.values().any(|moves| moves.held() != 0 || moves.committed != 0)
     }
 
     /// All articles that the reservation or the ledger names.

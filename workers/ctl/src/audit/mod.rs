@@ -108,11 +108,8 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode>
     let broker = connections::broker(settings).await?;
 
     let start = Instant::now();
-    let mut tally = Tally {
-        names_at_once: !arguments.json,
-        limit: arguments.limit,
-        ..Tally::default()
-    };
+    let mut tally =
+        Tally { names_at_once: !arguments.json, limit: arguments.limit, ..Tally::default() };
     let suspects = walk(&databases, &mut tally).await?;
     let reading = start.elapsed();
     let judged_at_once = suspects.judged_at_once;
@@ -142,11 +139,7 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode>
         report.show()?;
     }
     let is_violated = report.is_violated();
-    Ok(if is_violated {
-        ExitCode::from(FAILED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if is_violated { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
 /// Reads every order once; what is not clean.

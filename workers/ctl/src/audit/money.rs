@@ -19,10 +19,7 @@ pub(crate) fn money_against_itself(side: &PaymentSide) -> Vec<Violation> {
         let refunds = money.refunds;
         violations.push(Violation::RefundedTwice { refunds, refunded });
     }
-    let balances = [
-        ("capture", money.capture_balance),
-        ("refund", money.refund_balance),
-    ];
+    let balances = [("capture", money.capture_balance), ("refund", money.refund_balance)];
     for (operation, balance) in balances.into_iter().filter(|(_, balance)| *balance != 0) {
         violations.push(Violation::MoneyUnbalanced { operation, balance });
     }
@@ -59,14 +56,8 @@ fn amounts(payment: &Payment, money: &Money) -> Option<Violation> {
 
 fn foreign_currency(ordered: Option<&str>, money: &Money) -> Option<Violation> {
     let ordered = ordered?;
-    let foreign = money
-        .currencies
-        .iter()
-        .find(|currency| *currency != ordered)?;
-    Some(Violation::CurrencyDiffers {
-        ordered: ordered.to_owned(),
-        charged: foreign.clone(),
-    })
+    let foreign = money.currencies.iter().find(|currency| *currency != ordered)?;
+    Some(Violation::CurrencyDiffers { ordered: ordered.to_owned(), charged: foreign.clone() })
 }
 
 /// What is wrong with the money of an order, given where the order stands.
@@ -104,23 +95,14 @@ fn charge(order: &Order, payment: Option<&Payment>) -> Option<Violation> {
 }
 
 fn of_confirmed(order: &Order, side: &PaymentSide) -> Vec<Finding> {
-    let total = order
-        .content
-        .as_ref()
-        .map_or(0, |Content { total, .. }| *total);
+    let total = order.content.as_ref().map_or(0, |Content { total, .. }| *total);
     let captured = side.money.net();
-    let is_captured = side
-        .payment
-        .as_ref()
-        .is_some_and(|it| it.status == "captured");
+    let is_captured = side.payment.as_ref().is_some_and(|it| it.status == "captured");
     let violation = match total {
         0 if captured != 0 => Violation::ChargedForNothing { captured },
         0 => return vec![],
         _ if is_captured => return vec![],
-        total => Violation::CaptureMissing {
-            total,
-            payment: word(side),
-        },
+        total => Violation::CaptureMissing { total, payment: word(side) },
     };
     vec![final_finding(violation)]
 }
@@ -132,11 +114,7 @@ fn of_ended(order: &Order, side: &PaymentSide) -> Vec<Finding> {
     let violation = match kept {
         0 if is_open => Violation::PaymentUnsettled { status, payment },
         0 => return vec![],
-        _ => Violation::KeptAfterEnd {
-            status,
-            kept,
-            payment,
-        },
+        _ => Violation::KeptAfterEnd { status, kept, payment },
     };
     vec![(violation, Some(Step::Refund))]
 }
@@ -149,19 +127,11 @@ fn of_pending(side: &PaymentSide) -> Option<Finding> {
 fn without_order(side: &PaymentSide) -> Option<Finding> {
     let kept = side.money.net();
     let has_effect = kept != 0 || side.payment.as_ref().is_some_and(is_unsettled);
-    has_effect.then(|| {
-        final_finding(Violation::PaymentWithoutOrder {
-            payment: word(side),
-            kept,
-        })
-    })
+    has_effect.then(|| final_finding(Violation::PaymentWithoutOrder { payment: word(side), kept }))
 }
 
 fn is_unsettled(payment: &Payment) -> bool {
-    matches!(
-        payment.status.as_str(),
-        "requested" | "unknown" | "refunding"
-    )
+    matches!(payment.status.as_str(), "requested" | "unknown" | "refunding")
 }
 
 fn word(side: &PaymentSide) -> String {

@@ -90,10 +90,7 @@ impl fmt::Display for Reason {
                 write!(f, "{what}, and messages are waiting in {place}")
             }
             Self::DeadLetter(DeadLetter { id, reason, worker }) => {
-                write!(
-                    f,
-                    "a message about it was given up: dead letter {id} of {worker}, {reason}"
-                )
+                write!(f, "a message about it was given up: dead letter {id} of {worker}, {reason}")
             }
             Self::Moving => write!(f, "it was changing whenever it was read"),
         }

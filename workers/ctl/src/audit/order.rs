@@ -31,10 +31,8 @@ pub(crate) fn order_against_itself(side: &OrderSide) -> Vec<Violation> {
 
 fn content(order: &Order) -> Option<Violation> {
     let content = order.content.as_ref()?;
-    (i128::from(content.total) != content.sum_of_lines).then_some(Violation::TotalWrong {
-        total: content.total,
-        lines: content.sum_of_lines,
-    })
+    (i128::from(content.total) != content.sum_of_lines)
+        .then_some(Violation::TotalWrong { total: content.total, lines: content.sum_of_lines })
 }
 
 fn history(order: &Order, history: &History) -> Vec<Violation> {

@@ -75,10 +75,7 @@ impl Report {
             tally.open_orders.total > 0 || receipts.as_ref().is_some_and(|it| it.queued > 0);
         let total = tally.orders();
         let reading_seconds = times.reading.as_secs_f64();
-        let money = tally
-            .money
-            .into_iter()
-            .map(|(currency, sum)| Money::new(currency, sum));
+        let money = tally.money.into_iter().map(|(currency, sum)| Money::new(currency, sum));
         Self {
             verdict: match tally.violations.total {
                 0 if is_open => "open",
@@ -88,11 +85,7 @@ impl Report {
             money: money.collect(),
             orders: Orders {
                 total,
-                clean: tally
-                    .clean
-                    .into_iter()
-                    .map(|(it, count)| (it.word(), count))
-                    .collect(),
+                clean: tally.clean.into_iter().map(|(it, count)| (it.word(), count)).collect(),
                 open: tally.open,
                 violated: tally.violated,
             },
@@ -137,27 +130,17 @@ impl Report {
         output::line(match self.verdict {
             "clean" => "Verdict: clean. Nothing is lost and nothing is double.".to_owned(),
             "open" => "Verdict: nothing is violated; what is open has a reason.".to_owned(),
-            _ => format!(
-                "Verdict: {}.",
-                output::count(self.violations.total, "violation")
-            ),
+            _ => format!("Verdict: {}.", output::count(self.violations.total, "violation")),
         })
     }
 
     fn show_open(&self) -> Result<()> {
-        for OpenOrder {
-            order_id,
-            reason,
-            text,
-        } in self.open.list.iter().take(SHOWN)
-        {
+        for OpenOrder { order_id, reason, text } in self.open.list.iter().take(SHOWN) {
             output::line(format!("open: order {order_id}: {text} [{reason}]"))?;
         }
         let more = self.open.total.saturating_sub(SHOWN as u64);
         if more > 0 {
-            output::line(format!(
-                "open: {more} more (--json names up to --limit of them)"
-            ))?;
+            output::line(format!("open: {more} more (--json names up to --limit of them)"))?;
         }
         Ok(())
     }
@@ -211,9 +194,8 @@ impl Report {
             queues.map(|queue| u64::from(queue.ready)).sum()
         };
         let full = self.queues.iter().filter(|queue| queue.ready > 0);
-        let names: Vec<String> = full
-            .map(|queue| format!("{} {}", queue.name, queue.ready))
-            .collect();
+        let names: Vec<String> =
+            full.map(|queue| format!("{} {}", queue.name, queue.ready)).collect();
         let names = match names.as_slice() {
             [] => String::new(),
             names => format!(" ({})", names.join(", ")),
@@ -236,19 +218,8 @@ impl Report {
 
 impl Money {
     fn new(currency: String, sum: MoneySum) -> Self {
-        let MoneySum {
-            captured,
-            refunded,
-            confirmed,
-            open,
-        } = sum;
-        Self {
-            currency,
-            captured,
-            refunded,
-            confirmed,
-            open,
-        }
+        let MoneySum { captured, refunded, confirmed, open } = sum;
+        Self { currency, captured, refunded, confirmed, open }
     }
 }
 

@@ -25,10 +25,7 @@ struct Line {
 /// A row of the order's side.
 pub(crate) fn order(row: &Row) -> Result<OrderSide, Error> {
     let status: Option<&str> = row.try_get(1)?;
-    let mut side = OrderSide {
-        history: history(row)?,
-        ..OrderSide::default()
-    };
+    let mut side = OrderSide { history: history(row)?, ..OrderSide::default() };
     let Some(word) = status else {
         return Ok(side);
     };
@@ -89,11 +86,7 @@ fn deadline(row: &Row) -> Result<Option<Deadline>, Error> {
     let Some(step) = row.try_get(9)? else {
         return Ok(None);
     };
-    Ok(Some(Deadline {
-        step,
-        round: row.try_get(10)?,
-        due_in_seconds: row.try_get(11)?,
-    }))
+    Ok(Some(Deadline { step, round: row.try_get(10)?, due_in_seconds: row.try_get(11)? }))
 }
 
 fn history(row: &Row) -> Result<History, Error> {
@@ -112,10 +105,7 @@ fn history(row: &Row) -> Result<History, Error> {
 
 /// A row of the stock's side.
 pub(crate) fn stock(row: &Row) -> Result<StockSide, Error> {
-    let mut side = StockSide {
-        moves: moves(row)?,
-        ..StockSide::default()
-    };
+    let mut side = StockSide { moves: moves(row)?, ..StockSide::default() };
     let Some(status) = row.try_get(1)? else {
         return Ok(side);
     };
@@ -154,11 +144,9 @@ pub(crate) fn payment(row: &Row) -> Result<PaymentSide, Error> {
     let status: Option<String> = row.try_get(1)?;
     let payment = match status {
         None => None,
-        Some(status) => Some(Payment {
-            status,
-            amount: row.try_get(2)?,
-            currency: row.try_get(3)?,
-        }),
+        Some(status) => {
+            Some(Payment { status, amount: row.try_get(2)?, currency: row.try_get(3)? })
+        }
     };
     let sum = |index| Ok::<i64, Error>(row.try_get::<_, Option<i64>>(index)?.unwrap_or_default());
     let money = Money {

@@ -20,9 +20,7 @@ pub(crate) fn stock_against_itself(side: &StockSide) -> Vec<Violation> {
         return side.moves.iter().map(lost).collect();
     };
     let articles = side.articles().into_iter();
-    articles
-        .filter_map(|sku| ledger_of(sku, reservation, side))
-        .collect()
+    articles.filter_map(|sku| ledger_of(sku, reservation, side)).collect()
 }
 
 fn ledger_of(sku: &str, reservation: &Reservation, side: &StockSide) -> Option<Violation> {
@@ -38,11 +36,7 @@ fn ledger_of(sku: &str, reservation: &Reservation, side: &StockSide) -> Option<V
         return None;
     }
     if committed > should_commit && should_commit > 0 {
-        return Some(Violation::CommittedTwice {
-            sku: sku.to_owned(),
-            committed,
-            ordered: pieces,
-        });
+        return Some(Violation::CommittedTwice { sku: sku.to_owned(), committed, ordered: pieces });
     }
     Some(Violation::StockLedgerWrong {
         status: reservation.status.clone(),
@@ -60,9 +54,7 @@ pub(crate) fn stock_of_the_order(facts: &Facts) -> Vec<Finding> {
     let Some(order) = &facts.order.order else {
         let unknown = reservation.filter(|_| facts.stock.has_effect());
         return unknown
-            .map(|it| Violation::StockWithoutOrder {
-                reservation: it.status.clone(),
-            })
+            .map(|it| Violation::StockWithoutOrder { reservation: it.status.clone() })
             .map(final_finding)
             .into_iter()
             .collect();
@@ -82,12 +74,9 @@ fn of_confirmed(order: &Order, reservation: Option<&Reservation>) -> Vec<Finding
         // A lack of goods that is on record has been reported, and people deal with it.
         Some(it) if it.status == "committed" || it.status == "short" => differences(order, it),
         // Whatever became of the reservation: on `order.confirmed` the stock takes the goods.
-        _ if !goods.is_empty() => vec![(
-            Violation::CommitMissing {
-                reservation: word(reservation),
-            },
-            Some(Step::Commit),
-        )],
+        _ if !goods.is_empty() => {
+            vec![(Violation::CommitMissing { reservation: word(reservation) }, Some(Step::Commit))]
+        }
         Some(it) if it.status == "reserved" => differences(order, it),
         _ => vec![],
     }
@@ -134,9 +123,7 @@ fn unconfirmed(order: &Order, reservation: &Reservation) -> Violation {
 }
 
 fn missing(reservation: Option<&Reservation>) -> Finding {
-    final_finding(Violation::ReservationMissing {
-        reservation: word(reservation),
-    })
+    final_finding(Violation::ReservationMissing { reservation: word(reservation) })
 }
 
 /// Articles of which something else is reserved than was ordered.
@@ -147,13 +134,7 @@ fn differences(order: &Order, reservation: &Reservation) -> Vec<Finding> {
     articles.dedup();
     articles
         .into_iter()
-        .map(|sku| {
-            (
-                sku,
-                pieces_of(goods, sku),
-                pieces_of(&reservation.lines, sku),
-            )
-        })
+        .map(|sku| (sku, pieces_of(goods, sku), pieces_of(&reservation.lines, sku)))
         .filter(|(_, ordered, reserved)| ordered != reserved)
         .map(|(sku, ordered, reserved)| Violation::GoodsDiffer {
             sku: sku.clone(),
@@ -170,10 +151,7 @@ fn pieces_of(goods: &Goods, sku: &str) -> i64 {
 
 fn goods_of(order: &Order) -> &Goods {
     const NONE: &Goods = &Goods::new();
-    order
-        .content
-        .as_ref()
-        .map_or(NONE, |content| &content.goods)
+    order.content.as_ref().map_or(NONE, |content| &content.goods)
 }
 
 fn word(reservation: Option<&Reservation>) -> String {

@@ -83,9 +83,7 @@ impl Settling<'_> {
         loop {
             let is_last = Instant::now() >= end;
             let before = self.waiting().await?;
-            suspects.ids = self
-                .read_again(suspects.ids, &before, is_last, tally)
-                .await?;
+            suspects.ids = self.read_again(suspects.ids, &before, is_last, tally).await?;
             let all_arrived = match arrivals.as_mut() {
                 Some(arrivals) => arrivals.look_again(self.databases).await?,
                 None => true,
@@ -142,16 +140,10 @@ impl Settling<'_> {
         let now = self.waiting().await?;
         if let (Some(arrivals), Some(path)) = (arrivals, self.receipts) {
             let waiting = before.or_later(&now);
-            arrivals
-                .judge(path, self.databases, &waiting, tally)
-                .await?;
+            arrivals.judge(path, self.databases, &waiting, tally).await?;
         }
         for (party, batches, seconds) in self.stuck(&now) {
-            tally.violate(
-                "outbox",
-                party,
-                &Violation::OutboxStuck { batches, seconds },
-            )?;
+            tally.violate("outbox", party, &Violation::OutboxStuck { batches, seconds })?;
         }
         Ok(now)
     }

@@ -36,10 +36,7 @@ pub(crate) struct Listed<T> {
 
 impl<T> Default for Listed<T> {
     fn default() -> Self {
-        Self {
-            total: 0,
-            list: vec![],
-        }
+        Self { total: 0, list: vec![] }
     }
 }
 
@@ -154,9 +151,7 @@ impl Tally {
         if !self.money.contains_key(currency) {
             self.money.insert(currency.to_owned(), MoneySum::default());
         }
-        self.money
-            .get_mut(currency)
-            .expect("it was inserted above if it was missing")
+        self.money.get_mut(currency).expect("it was inserted above if it was missing")
     }
 
     /// Holds the sums against each other: what is kept is what confirmed orders cost.
@@ -164,11 +159,8 @@ impl Tally {
         for (currency, sum) in self.money.clone() {
             let kept = sum.captured - sum.refunded;
             if kept != sum.confirmed + sum.open {
-                let violation = Violation::MoneySumWrong {
-                    kept,
-                    confirmed: sum.confirmed,
-                    open: sum.open,
-                };
+                let violation =
+                    Violation::MoneySumWrong { kept, confirmed: sum.confirmed, open: sum.open };
                 self.violate("money", &currency, &violation)?;
             }
         }
@@ -184,12 +176,7 @@ impl Tally {
 impl NamedViolation {
     /// The violation in one line.
     pub(crate) fn line(&self) -> String {
-        let Self {
-            code,
-            about,
-            subject,
-            text,
-        } = self;
+        let Self { code, about, subject, text } = self;
         format!("violated: {about} {subject}: {text} [{code}]")
     }
 }

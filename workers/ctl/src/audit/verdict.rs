@@ -104,9 +104,7 @@ fn judge_findings(findings: Vec<Finding>, facts: &Facts, waiting: &Waiting) -> V
     for (violation, step) in findings {
         let reason = step.and_then(|step| match letter {
             Some(letter) => Some(Reason::DeadLetter(letter.clone())),
-            None => waiting
-                .place_of(step)
-                .map(|place| Reason::UnderWay { step, place }),
+            None => waiting.place_of(step).map(|place| Reason::UnderWay { step, place }),
         });
         match reason {
             Some(reason) => reasons.push(reason),

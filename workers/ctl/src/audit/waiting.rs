@@ -114,11 +114,8 @@ impl Waiting {
 
     /// What was on its way at this moment or at a later one.
     pub(crate) fn or_later(mut self, later: &Self) -> Self {
-        let depths: BTreeMap<&str, u32> = later
-            .queues
-            .iter()
-            .map(|it| (it.name.as_str(), it.ready))
-            .collect();
+        let depths: BTreeMap<&str, u32> =
+            later.queues.iter().map(|it| (it.name.as_str(), it.ready)).collect();
         for queue in &mut self.queues {
             let later = depths.get(queue.name.as_str()).copied();
             queue.ready = queue.ready.max(later.unwrap_or_default());
@@ -134,14 +131,10 @@ impl Waiting {
         let (work, parties): (&[&str], &[Party]) = match step {
             Step::Commit => (&[STOCK_SETTLE], &[Party::Stock]),
             // A late answer makes the order command the compensation, hence its answers.
-            Step::Release => (
-                &[STOCK_SETTLE, ORDER_ANSWERS],
-                &[Party::Stock, Party::Order],
-            ),
-            Step::Refund => (
-                &[PAYMENT_SETTLE, PAYMENT_EFFECTS, ORDER_ANSWERS],
-                &[Party::Payment, Party::Order],
-            ),
+            Step::Release => (&[STOCK_SETTLE, ORDER_ANSWERS], &[Party::Stock, Party::Order]),
+            Step::Refund => {
+                (&[PAYMENT_SETTLE, PAYMENT_EFFECTS, ORDER_ANSWERS], &[Party::Payment, Party::Order])
+            }
         };
         let senders: &[Party] = match step {
             Step::Commit => &[Party::Order],

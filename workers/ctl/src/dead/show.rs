@@ -84,10 +84,7 @@ fn print(id: Uuid, party: Party, row: &Row) -> Result<()> {
     field("reason", row.get("reason"))?;
     field("text", row.get("explanation"))?;
     field("attempts", &row.get::<_, i32>("attempts").to_string())?;
-    field(
-        "seen",
-        &output::count(u64::try_from(row.get::<_, i64>("occurrences"))?, "time"),
-    )?;
+    field("seen", &output::count(u64::try_from(row.get::<_, i64>("occurrences"))?, "time"))?;
     field("first at", &moment(row.get("first_at")))?;
     field("last at", &moment(row.get("last_at")))?;
     field("queue", row.get("queue"))?;
@@ -120,9 +117,7 @@ fn plain(value: &HeaderValue) -> String {
         HeaderValue::I64(number) => number.to_string(),
         HeaderValue::Bool(truth) => truth.to_string(),
         HeaderValue::Timestamp(seconds) => {
-            let micros = i64::try_from(*seconds)
-                .ok()
-                .and_then(|it| it.checked_mul(1_000_000));
+            let micros = i64::try_from(*seconds).ok().and_then(|it| it.checked_mul(1_000_000));
             micros.map_or_else(|| seconds.to_string(), moment)
         }
         HeaderValue::TextBytes(bytes) | HeaderValue::Bytes(bytes) => format!("0x{}", hex(bytes)),
@@ -133,13 +128,7 @@ fn plain(value: &HeaderValue) -> String {
 /// A sender's text in one line, without what a terminal would obey.
 fn escaped(text: &str) -> String {
     text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
         .collect()
 }
 
@@ -149,13 +138,11 @@ fn visible(text: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a string can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -167,9 +154,6 @@ mod tests {
         assert_eq!(escaped("a\u{1b}[31m\n"), "a\\u{1b}[31m\\n");
         assert_eq!(visible("a\nb\u{7}"), "a\nb\\u{7}");
         assert_eq!(hex(&[0, 255]), "00ff");
-        assert_eq!(
-            plain(&HeaderValue::Timestamp(0)),
-            "1970-01-01T00:00:00.000000Z"
-        );
+        assert_eq!(plain(&HeaderValue::Timestamp(0)), "1970-01-01T00:00:00.000000Z");
     }
 }

@@ -10,24 +10,12 @@ use super::{Imported, minor_units};
 use crate::publish::record::Refused;
 
 /// Codes that stand for postage, charges, fees and discounts: paid for, never reserved.
-const SERVICES: [&str; 10] = [
-    "POST",
-    "DOT",
-    "M",
-    "C2",
-    "BANK CHARGES",
-    "D",
-    "CRUK",
-    "AMAZONFEE",
-    "S",
-    "PADS",
-];
+const SERVICES: [&str; 10] =
+    ["POST", "DOT", "M", "C2", "BANK CHARGES", "D", "CRUK", "AMAZONFEE", "S", "PADS"];
 
 /// Whether a stock code is a service rather than goods.
 pub fn is_service(sku: &str) -> bool {
-    SERVICES
-        .iter()
-        .any(|service| service.eq_ignore_ascii_case(sku))
+    SERVICES.iter().any(|service| service.eq_ignore_ascii_case(sku))
 }
 
 /// The means of payment of an order, so that every outcome of a payment occurs, and the same one
@@ -69,12 +57,7 @@ pub(super) struct Invoice {
 impl Invoice {
     pub(super) fn new(file: &str, number: String, first: Row) -> Self {
         let file = file.to_owned();
-        Self {
-            file,
-            number,
-            rows: vec![first],
-            count: 1,
-        }
+        Self { file, number, rows: vec![first], count: 1 }
     }
 
     /// Adds a row. What no order can hold is counted and forgotten: memory stays bounded.
@@ -160,10 +143,7 @@ impl Invoice {
     fn customer(&self) -> Result<Option<CustomerId>, Refused> {
         let first = self.rows[0].customer.as_str();
         if let Some(other) = self.rows.iter().find(|row| row.customer != first) {
-            let text = format!(
-                "the customer changes from {first:?} to {:?}",
-                other.customer
-            );
+            let text = format!("the customer changes from {first:?} to {:?}", other.customer);
             return Err(self.refused_at(other.line, "customers_differ", text));
         }
         if first.is_empty() {
@@ -172,7 +152,6 @@ impl Invoice {
         // The data's publisher let a spreadsheet turn ids into decimal numbers.
         let whole = first.strip_suffix(".0").unwrap_or(first);
         let id = CustomerId::new(whole);
-        id.map(Some)
-            .map_err(|error| self.refused("contract", error.to_string()))
+        id.map(Some).map_err(|error| self.refused("contract", error.to_string()))
     }
 }

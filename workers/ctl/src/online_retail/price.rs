@@ -54,9 +54,7 @@ pub fn minor_units(text: &str) -> Result<i64, PriceError> {
     let digits = whole.bytes().chain(format!("{cents:0<2}").into_bytes());
     let units = digits
         .map(|digit| i64::from(digit - b'0'))
-        .try_fold(0i64, |units, digit| {
-            units.checked_mul(10)?.checked_add(digit)
-        })
+        .try_fold(0i64, |units, digit| units.checked_mul(10)?.checked_add(digit))
         .filter(|units| *units <= UnitPrice::MAX)
         .ok_or(PriceError::TooLarge)?;
     if is_negative && units > 0 {

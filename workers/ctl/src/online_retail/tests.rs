@@ -19,10 +19,7 @@ fn real() -> Vec<Imported> {
 /// Imports rows of `InvoiceNo,StockCode,Quantity,UnitPrice,CustomerID`.
 fn made_up(files: &[&str]) -> Vec<Imported> {
     let heading = "InvoiceNo,StockCode,Quantity,UnitPrice,CustomerID\n";
-    let texts: Vec<_> = files
-        .iter()
-        .map(|rows| format!("{heading}{rows}"))
-        .collect();
+    let texts: Vec<_> = files.iter().map(|rows| format!("{heading}{rows}")).collect();
     let files = texts.iter().map(|text| ("f".to_owned(), text.as_bytes()));
     let importer = Importer::new(files).unwrap();
     importer.map(|item| item.unwrap()).collect()
@@ -80,11 +77,7 @@ fn the_first_real_order_is_read_in_full() {
     assert_eq!(message_id(&order), "online-retail:536365");
     assert_eq!(order.customer_id.unwrap().as_str(), "17850");
     let line = &order.lines[0];
-    let found = (
-        line.sku.as_str(),
-        line.quantity.get(),
-        line.unit_price.get(),
-    );
+    let found = (line.sku.as_str(), line.quantity.get(), line.unit_price.get());
     assert_eq!(found, ("85123A", 6, 255));
     assert!(!line.service);
 }
@@ -120,22 +113,14 @@ fn an_invoice_is_refused_whole_with_the_line_that_is_wrong() {
         let items = made_up(&[rows]);
         assert_eq!(items.len(), 1, "{rows}");
         let refused = items[0].as_ref().unwrap_err();
-        assert_eq!(
-            (refused.line, refused.reason.as_str()),
-            (line, reason),
-            "{rows}"
-        );
+        assert_eq!((refused.line, refused.reason.as_str()), (line, reason), "{rows}");
     }
 }
 
 #[test]
 fn an_invoice_goes_on_in_the_next_file_and_never_begins_twice() {
     let items = made_up(&["1,a,1,1.00,\n", "1,b,1,1.00,\n2,a,1,1.00,\n1,c,1,1.00,\n"]);
-    let orders: Vec<_> = items
-        .iter()
-        .flatten()
-        .map(|order| order.lines.len())
-        .collect();
+    let orders: Vec<_> = items.iter().flatten().map(|order| order.lines.len()).collect();
     assert_eq!(orders, [2, 1]);
     assert_eq!(reasons(&items), BTreeMap::from([("rows_apart", 1)]));
 }
@@ -154,8 +139,5 @@ fn more_lines_than_an_order_holds_are_counted_and_not_kept() {
 fn a_file_of_another_kind_is_an_error_before_anything_is_imported() {
     let files = [("a", "x,y\n1,2\n")].map(|(name, text)| (name.to_owned(), text.as_bytes()));
     let error = Importer::new(files).err().unwrap();
-    assert!(
-        format!("{error:#}").contains("no column InvoiceNo"),
-        "{error:#}"
-    );
+    assert!(format!("{error:#}").contains("no column InvoiceNo"), "{error:#}");
 }

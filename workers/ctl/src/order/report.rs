@@ -154,10 +154,7 @@ impl Ended {
     fn report(mut self, orders: usize, open: BTreeMap<String, Option<String>>) -> Report {
         self.latencies.sort_unstable();
         let ended = orders - open.len();
-        let micros = self
-            .first
-            .zip(self.last)
-            .map_or(0, |(first, last)| last - first);
+        let micros = self.first.zip(self.last).map_or(0, |(first, last)| last - first);
         let seconds = micros as f64 / 1e6;
         Report {
             orders,
@@ -165,18 +162,10 @@ impl Ended {
             outcomes: self
                 .outcomes
                 .into_iter()
-                .map(|((status, reason), orders)| Outcome {
-                    status,
-                    reason,
-                    orders,
-                })
+                .map(|((status, reason), orders)| Outcome { status, reason, orders })
                 .collect(),
             seconds,
-            orders_per_second: if micros > 0 {
-                ended as f64 / seconds
-            } else {
-                0.0
-            },
+            orders_per_second: if micros > 0 { ended as f64 / seconds } else { 0.0 },
             latency_ms: latency(&self.latencies),
             open: open.len(),
             open_orders: open
@@ -194,11 +183,7 @@ fn latency(sorted: &[i64]) -> Option<Latency> {
         let rank = (sorted.len() * percent).div_ceil(100).max(1);
         sorted.get(rank - 1).map(|micros| *micros as f64 / 1e3)
     };
-    Some(Latency {
-        p50: rank(50)?,
-        p99: rank(99)?,
-        max: rank(100)?,
-    })
+    Some(Latency { p50: rank(50)?, p99: rank(99)?, max: rank(100)? })
 }
 
 fn print(report: &Report) -> Result<()> {
@@ -235,13 +220,7 @@ fn print(report: &Report) -> Result<()> {
         ]);
     }
     output::show(&table, "the receipts name no order")?;
-    let Report {
-        orders,
-        ended,
-        seconds,
-        orders_per_second,
-        ..
-    } = report;
+    let Report { orders, ended, seconds, orders_per_second, .. } = report;
     output::line(format!(
         "{ended} of {orders} orders have ended: {orders_per_second:.0} a second over {seconds:.1} s"
     ))?;
@@ -275,10 +254,7 @@ mod tests {
         ended.add("cancelled".to_owned(), reason, None, 2_000_000);
         let open = BTreeMap::from([("7".to_owned(), None)]);
         let report = ended.report(3, open);
-        assert_eq!(
-            (report.ended, report.open, report.outcomes.len()),
-            (2, 1, 2)
-        );
+        assert_eq!((report.ended, report.open, report.outcomes.len()), (2, 1, 2));
         assert_eq!((report.seconds, report.orders_per_second), (2.0, 1.0));
     }
 }

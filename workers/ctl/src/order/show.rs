@@ -126,10 +126,7 @@ async fn load(client: &Client, id: &str) -> Result<Option<Order>> {
         owes_release: row.get("owes_release"),
         owes_refund: row.get("owes_refund"),
         refunded: row.get("refunded"),
-        lines: lines
-            .map(serde_json::from_str)
-            .transpose()?
-            .unwrap_or_default(),
+        lines: lines.map(serde_json::from_str).transpose()?.unwrap_or_default(),
         history: history
             .iter()
             .map(|row| Change {
@@ -153,10 +150,7 @@ async fn load(client: &Client, id: &str) -> Result<Option<Order>> {
 fn print(order: &Order, has_stock: bool, has_payment: bool) -> Result<()> {
     let reason = order.reason.as_deref().map(|reason| format!(" ({reason})"));
     let reason = reason.unwrap_or_default();
-    output::line(format!(
-        "order {}: {}{reason}",
-        order.order_id, order.status
-    ))?;
+    output::line(format!("order {}: {}{reason}", order.order_id, order.status))?;
     let value = serde_json::to_value(order)?;
     for (label, field) in [
         ("customer", "customer_id"),
@@ -171,20 +165,12 @@ fn print(order: &Order, has_stock: bool, has_payment: bool) -> Result<()> {
     if let (Some(total), Some(currency)) = (order.total, &order.currency) {
         output::line(format!("  {:<14} {}", "total", money(total, currency)))?;
     }
-    let owed = [
-        (order.owes_release, "release"),
-        (order.owes_refund, "refund"),
-    ];
+    let owed = [(order.owes_release, "release"), (order.owes_refund, "refund")];
     for (_, what) in owed.iter().filter(|(is_owed, _)| *is_owed) {
         output::line(format!("  {:<14} {what}", "unanswered"))?;
     }
     if let Some(deadline) = &order.deadline {
-        let Deadline {
-            step,
-            round,
-            due_at,
-            ..
-        } = deadline;
+        let Deadline { step, round, due_at, .. } = deadline;
         let text = format!("{step}, asked {} so far, due {due_at}", times(*round));
         output::line(format!("  {:<14} {text}", "waits for"))?;
     }
@@ -198,10 +184,7 @@ fn print(order: &Order, has_stock: bool, has_payment: bool) -> Result<()> {
         None if has_payment => output::line("  payment        none asked for")?,
         None => output::line("  payment        not asked: ORDERLY_PAYMENT_DATABASE_URL is unset")?,
     }
-    output::show(
-        &lines(order),
-        "it has no lines: it was cancelled before it was placed",
-    )?;
+    output::show(&lines(order), "it has no lines: it was cancelled before it was placed")?;
     output::show(&history(order), "it has no history")
 }
 
@@ -242,10 +225,7 @@ fn history(order: &Order) -> comfy_table::Table {
         ("note", Side::Left),
     ]);
     for change in &order.history {
-        let reason = change
-            .reason
-            .as_deref()
-            .map(|reason| format!(" ({reason})"));
+        let reason = change.reason.as_deref().map(|reason| format!(" ({reason})"));
         table.add_row([
             change.version.to_string(),
             change.at.clone(),

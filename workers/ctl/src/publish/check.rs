@@ -23,10 +23,7 @@ pub fn check(mut draft: Draft) -> Record {
 
 /// Checks only that AMQP can carry the message at all.
 pub fn carriable(draft: Draft) -> Record {
-    let names = draft
-        .headers
-        .keys()
-        .map(|name| (name.as_str(), "a header's name"));
+    let names = draft.headers.keys().map(|name| (name.as_str(), "a header's name"));
     let texts = [
         (draft.kind.as_str(), "the type"),
         (draft.message_id.as_str(), "the message id"),
@@ -50,10 +47,7 @@ fn verdict(draft: &Draft) -> Result<String, Refusal> {
             .filter(|route| route.sender == Party::Client)
             .map(|route| route.kind)
             .collect();
-        let text = format!(
-            "{kind:?} is no known type; you may send {}",
-            known.join(", ")
-        );
+        let text = format!("{kind:?} is no known type; you may send {}", known.join(", "));
         return Err(Refusal::new(Reason::UnknownType, text));
     };
     if route.sender != Party::Client {

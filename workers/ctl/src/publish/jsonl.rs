@@ -54,10 +54,7 @@ pub fn read(file: String, mut input: impl BufRead) -> impl Iterator<Item = Resul
 /// The next line; only the beginning of one that is too long.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    let count = input
-        .by_ref()
-        .take(LINE_MAX)
-        .read_until(b'\n', &mut bytes)?;
+    let count = input.by_ref().take(LINE_MAX).read_until(b'\n', &mut bytes)?;
     if count as u64 == LINE_MAX && !bytes.ends_with(b"\n") {
         input.skip_until(b'\n')?;
     }
@@ -90,10 +87,7 @@ fn parse(file: &str, line: u64, bytes: &[u8]) -> Record {
         headers.insert(name.clone(), value);
     }
     Ok(Draft {
-        place: Place {
-            file: file.to_owned(),
-            line,
-        },
+        place: Place { file: file.to_owned(), line },
         routing_key: parsed.kind.clone(),
         kind: parsed.kind,
         message_id: parsed.message_id,
@@ -119,10 +113,8 @@ mod tests {
     fn a_body_is_sent_as_it_is_written() {
         let text = format!("\n{PLACE}\r\n\n{PLACE}");
         let found = records(&text);
-        let lines: Vec<_> = found
-            .iter()
-            .map(|record| record.as_ref().unwrap().place.line)
-            .collect();
+        let lines: Vec<_> =
+            found.iter().map(|record| record.as_ref().unwrap().place.line).collect();
         assert_eq!(lines, [2, 4]);
         let draft = found[0].as_ref().unwrap();
         assert_eq!(draft.body, br#"{"order_id": "7"}"#);
@@ -146,30 +138,12 @@ mod tests {
         let bad = [
             ("not json", "unreadable_line"),
             (r#"{"type":"order.cancel.v1","body":{}}"#, "unreadable_line"),
-            (
-                r#"{"type":"order.cancel.v1","message_id":"m","bodi":{}}"#,
-                "unreadable_line",
-            ),
-            (
-                r#"{"type":"order.cancel.v9","message_id":"m","body":{}}"#,
-                "unknown_type",
-            ),
-            (
-                r#"{"type":"stock.reserved.v1","message_id":"m","body":{}}"#,
-                "unknown_type",
-            ),
-            (
-                r#"{"type":"order.cancel.v1","message_id":"ä","body":{}}"#,
-                "invalid_message_id",
-            ),
-            (
-                r#"{"type":"order.cancel.v1","message_id":"m","body":{}}"#,
-                "invalid_content",
-            ),
-            (
-                r#"{"type":"order.cancel.v1","message_id":"m","body":3}"#,
-                "invalid_content",
-            ),
+            (r#"{"type":"order.cancel.v1","message_id":"m","bodi":{}}"#, "unreadable_line"),
+            (r#"{"type":"order.cancel.v9","message_id":"m","body":{}}"#, "unknown_type"),
+            (r#"{"type":"stock.reserved.v1","message_id":"m","body":{}}"#, "unknown_type"),
+            (r#"{"type":"order.cancel.v1","message_id":"ä","body":{}}"#, "invalid_message_id"),
+            (r#"{"type":"order.cancel.v1","message_id":"m","body":{}}"#, "invalid_content"),
+            (r#"{"type":"order.cancel.v1","message_id":"m","body":3}"#, "invalid_content"),
             (
                 r#"{"type":"order.cancel.v1","message_id":"m","body":{},"headers":{"a":1.5}}"#,
                 "invalid_header",
@@ -179,11 +153,7 @@ mod tests {
         let found = records(&format!("{text}{PLACE}"));
         for ((line, (bad, reason)), record) in (1..).zip(bad).zip(&found) {
             let refused = record.as_ref().unwrap_err();
-            assert_eq!(
-                (refused.line, refused.reason.as_str()),
-                (line, reason),
-                "{bad}"
-            );
+            assert_eq!((refused.line, refused.reason.as_str()), (line, reason), "{bad}");
         }
         assert!(found.last().unwrap().is_ok());
         assert_eq!(found.len(), bad.len() + 1);

@@ -34,10 +34,7 @@ impl Progress {
 
     /// No progress is shown.
     pub fn hidden() -> Self {
-        Self {
-            bar: ProgressBar::hidden(),
-            extent: Extent::default(),
-        }
+        Self { bar: ProgressBar::hidden(), extent: Extent::default() }
     }
 
     /// Shows how far it is.
@@ -49,10 +46,8 @@ impl Progress {
         let rate = tally.confirmed as f64 / seconds;
         let refused = tally.refused;
         self.bar.set_position(self.extent.read());
-        self.bar.set_message(format!(
-            "{} confirmed, {rate:.0}/s, {refused} refused",
-            tally.confirmed
-        ));
+        self.bar
+            .set_message(format!("{} confirmed, {rate:.0}/s, {refused} refused", tally.confirmed));
     }
 
     /// Says something on stderr, without tearing the bar.

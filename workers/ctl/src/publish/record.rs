@@ -51,13 +51,7 @@ pub struct Refused {
 impl Refused {
     /// A refusal of what stands in this line.
     pub fn new(file: &str, line: u64, reason: &str, text: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line,
-            id: None,
-            reason: reason.to_owned(),
-            text: text.into(),
-        }
+        Self { file: file.to_owned(), line, id: None, reason: reason.to_owned(), text: text.into() }
     }
 
     /// Adds what the record calls itself.

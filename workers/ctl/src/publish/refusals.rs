@@ -27,10 +27,7 @@ impl Refusals {
             File::create(path).with_context(|| format!("can't write {}", path.display()))
         };
         let file = path.map(create).transpose()?.map(BufWriter::new);
-        Ok(Self {
-            file,
-            ..Self::default()
-        })
+        Ok(Self { file, ..Self::default() })
     }
 
     /// Takes note of a refused record; the line to show, if it is to be shown.
@@ -58,8 +55,7 @@ impl Refusals {
     /// Completes the file, and sums up on stderr.
     pub fn finish(&mut self) -> Result<()> {
         if let Some(file) = &mut self.file {
-            file.flush()
-                .context("the refused records can't be written")?;
+            file.flush().context("the refused records can't be written")?;
         } else if self.total > SHOWN {
             let hidden = self.total - SHOWN;
             eprintln!("refused: {hidden} more; --refused FILE writes all of them down");
@@ -72,13 +68,7 @@ impl Refusals {
 }
 
 fn sentence(refused: &Refused) -> String {
-    let Refused {
-        file,
-        line,
-        id,
-        reason,
-        text,
-    } = refused;
+    let Refused { file, line, id, reason, text } = refused;
     let id = id.as_deref().map(|id| format!(" ({id})"));
     let id = id.unwrap_or_default();
     format!("refused: {file}:{line}{id}: {reason}: {text}")

@@ -55,9 +55,8 @@ impl<'a> Sender<'a> {
         let mut fates = vec![None; drafts.len()];
         let mut progress = Instant::now();
         loop {
-            let open: Vec<usize> = (0..drafts.len())
-                .filter(|index| fates[*index].is_none())
-                .collect();
+            let open: Vec<usize> =
+                (0..drafts.len()).filter(|index| fates[*index].is_none()).collect();
             if open.is_empty() {
                 return Ok(fates.into_iter().flatten().collect());
             }
@@ -143,9 +142,7 @@ fn outgoing(draft: &Draft) -> Outgoing {
         properties.set_header(name, value.clone());
     }
     Outgoing {
-        exchange: route(&draft.kind)
-            .map_or(COMMANDS, |route| route.exchange)
-            .to_owned(),
+        exchange: route(&draft.kind).map_or(COMMANDS, |route| route.exchange).to_owned(),
         routing_key: draft.routing_key.clone(),
         // Also an event nobody needs is sent by hand for somebody.
         mandatory: true,

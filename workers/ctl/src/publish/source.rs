@@ -46,10 +46,7 @@ pub type Named = (String, BufReader<Input>);
 
 /// Opens `paths`, where `-` is stdin, each with its name for messages.
 pub fn open(paths: &[PathBuf]) -> Result<(Vec<Named>, Extent)> {
-    let mut extent = Extent {
-        length: Some(0),
-        ..Extent::default()
-    };
+    let mut extent = Extent { length: Some(0), ..Extent::default() };
     let mut inputs = Vec::with_capacity(paths.len());
     for path in paths {
         let (name, inner, length) = open_one(path)?;

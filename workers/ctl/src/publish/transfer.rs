@@ -103,11 +103,7 @@ impl<'a> Transfer<'a> {
                 }
                 // What is there already goes along; what may come later is not waited for.
                 let is_full = window.len() >= most || bytes >= WINDOW_BYTES;
-                next = if is_full {
-                    None
-                } else {
-                    records.try_recv().ok()
-                };
+                next = if is_full { None } else { records.try_recv().ok() };
             }
             self.send(window).await?;
         }

@@ -42,10 +42,7 @@ pub(super) fn differences(queue: &Queue, found: &Value) -> Vec<String> {
     let mut problems = Vec::new();
     let kind = found["type"].as_str().unwrap_or("unknown");
     if kind != "quorum" {
-        problems.push(format!(
-            "queue {}: its type is {kind}, not quorum",
-            queue.name
-        ));
+        problems.push(format!("queue {}: its type is {kind}, not quorum", queue.name));
     }
     for name in WATCHED {
         let wanted = wanted.get(format!("x-{name}").as_str());
@@ -59,9 +56,7 @@ pub(super) fn differences(queue: &Queue, found: &Value) -> Vec<String> {
             };
             let (is, not) = (word(effective), word(wanted));
             let queue = &queue.name;
-            problems.push(format!(
-                "queue {queue}: {name} is {is}{by}, but has to be {not}"
-            ));
+            problems.push(format!("queue {queue}: {name} is {is}{by}, but has to be {not}"));
         }
     }
     problems
@@ -127,10 +122,7 @@ mod tests {
         let policy = json!({"dead-letter-routing-key": "x"});
         let said = differences(queue, &found(queue, policy));
         assert_eq!(said.len(), 1, "{said:?}");
-        assert!(
-            said[0].contains("x by the policy p, but has to be unset"),
-            "{said:?}"
-        );
+        assert!(said[0].contains("x by the policy p, but has to be unset"), "{said:?}");
     }
 
     #[test]

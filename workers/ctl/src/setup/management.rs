@@ -18,20 +18,13 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The virtual host that an address leads to.
 pub(super) fn vhost(broker: &Address) -> String {
     let path = broker.url.path().trim_start_matches('/');
-    if path.is_empty() {
-        "%2F".to_owned()
-    } else {
-        path.to_owned()
-    }
+    if path.is_empty() { "%2F".to_owned() } else { path.to_owned() }
 }
 
 /// Everything that is not in effect as `topology` wants it. `vhost` is encoded for a URL.
 pub(super) fn effects(api: &Address, vhost: &str, topology: &[Queue]) -> Result<Vec<String>> {
     let agent = Agent::new_with_config(
-        Agent::config_builder()
-            .timeout_global(Some(LIMIT))
-            .http_status_as_error(false)
-            .build(),
+        Agent::config_builder().timeout_global(Some(LIMIT)).http_status_as_error(false).build(),
     );
     let get = |path: &str| get(&agent, api, path);
     let mut problems = Vec::new();
@@ -89,10 +82,7 @@ fn get(agent: &Agent, api: &Address, path: &str) -> Result<Value> {
     let base = url.as_str().trim_end_matches('/');
     let place = api.url.as_str().trim_end_matches('/');
     let failed = || format!("no answer from {place}{path}");
-    let mut response = agent
-        .get(format!("{base}{path}"))
-        .call()
-        .with_context(failed)?;
+    let mut response = agent.get(format!("{base}{path}")).call().with_context(failed)?;
     let status = response.status();
     if !status.is_success() {
         bail!("{place}{path} answers {status}");

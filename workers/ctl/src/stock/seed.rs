@@ -88,9 +88,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<Ex
     needs.extend(arguments.wait.map(|_| Need::Database(Party::Stock)));
     settings.check(&needs)?;
     let Format::OnlineRetail = arguments.format else {
-        bail!(crate::exit::Misuse(
-            "goods are told from orders: --format online-retail".to_owned()
-        ));
+        bail!(crate::exit::Misuse("goods are told from orders: --format online-retail".to_owned()));
     };
     let (inputs, _) = source::open(&arguments.files)?;
     let mut demand = Demand::new();
@@ -164,11 +162,7 @@ impl Plan {
         }
         let asks = |goods: &&BTreeMap<Sku, i64>| goods.keys().any(|sku| short.contains(sku));
         let orders_with_short = demand.iter().filter(asks).count();
-        Self {
-            supplies,
-            short,
-            orders_with_short,
-        }
+        Self { supplies, short, orders_with_short }
     }
 
     /// A command an article; none for one of which nothing comes in.
@@ -195,11 +189,7 @@ fn adjustment_id(name: &str, sku: &Sku) -> Result<AdjustmentId> {
         return Ok(id);
     }
     let allow = |c: char| {
-        if c.is_ascii_alphanumeric() || "._-:".contains(c) {
-            c
-        } else {
-            '_'
-        }
+        if c.is_ascii_alphanumeric() || "._-:".contains(c) { c } else { '_' }
     };
     // What is left of 64 bytes beside a name of 20, 16 digits and two colons.
     let readable: String = sku.as_str().chars().map(allow).take(26).collect();
@@ -218,10 +208,8 @@ async fn wait_for(
     adjustments: &[(String, i64)],
     wait: Duration,
 ) -> Result<usize> {
-    let (ids, deltas): (Vec<&str>, Vec<i64>) = adjustments
-        .iter()
-        .map(|(id, delta)| (id.as_str(), *delta))
-        .unzip();
+    let (ids, deltas): (Vec<&str>, Vec<i64>) =
+        adjustments.iter().map(|(id, delta)| (id.as_str(), *delta)).unzip();
     let client = connections::database(settings, Party::Stock).await?;
     let start = Instant::now();
     loop {
@@ -249,14 +237,10 @@ fn tell(outcome: &Outcome, as_json: bool) -> Result<()> {
     output::line(format!(
         "{articles} articles, of {short_articles} of them only half of what is asked for"
     ))?;
-    output::line(format!(
-        "{orders_with_short_articles} of {orders} orders ask for one of these"
-    ))?;
+    output::line(format!("{orders_with_short_articles} of {orders} orders ask for one of these"))?;
     output::line(format!("{confirmed} adjustments confirmed by the broker"))?;
     if let Some(applied) = applied {
-        output::line(format!(
-            "{applied} adjustments taken in by the stock worker"
-        ))?;
+        output::line(format!("{applied} adjustments taken in by the stock worker"))?;
         if (*applied as u64) < *confirmed {
             eprintln!(
                 "orderly: the others wait, or were refused since other goods came under this \
@@ -287,11 +271,7 @@ mod tests {
         assert_eq!((all.short.len(), all.orders_with_short), (4, 3));
         assert_eq!((all.supplies[&sku("a")], all.supplies[&sku("b")]), (1, 3));
         let some = Plan::new(&demand, 1);
-        assert_eq!(
-            some.short.len(),
-            1,
-            "one in a hundred of four is rounded up"
-        );
+        assert_eq!(some.short.len(), 1, "one in a hundred of four is rounded up");
     }
 
     #[test]
@@ -303,9 +283,6 @@ mod tests {
             .map(|text| adjustment_id(&"n".repeat(NAME_MAX), &sku(text)).unwrap())
             .collect();
         assert_eq!(ids.len(), skus.len());
-        assert_eq!(
-            adjustment_id("seed", &sku("85123A")).unwrap().as_str(),
-            "seed:85123A"
-        );
+        assert_eq!(adjustment_id("seed", &sku("85123A")).unwrap().as_str(), "seed:85123A");
     }
 }

@@ -13,9 +13,7 @@ use super::world::{World, id, violations};
 
 async fn broker(world: &World) -> AmqpBroker {
     let address = Reader::new(world.bed.env()).address("ORDERLY_BROKER", &["amqp"]);
-    AmqpBroker::connect(&address.unwrap(), "test")
-        .await
-        .unwrap()
+    AmqpBroker::connect(&address.unwrap(), "test").await.unwrap()
 }
 
 async fn publish(broker: &AmqpBroker, exchange: &str, routing_key: &str) {
@@ -74,15 +72,9 @@ fn an_open_saga_has_its_reason() {
     assert!(is_fine, "{report}");
     assert_eq!(report["verdict"], "open");
     let open = &report["open"]["list"][0];
-    assert_eq!(
-        (&open["order_id"], &open["reason"]),
-        (&json!("p-1"), &json!("awaits_reservation"))
-    );
+    assert_eq!((&open["order_id"], &open["reason"]), (&json!("p-1"), &json!("awaits_reservation")));
     let text = open["text"].as_str().unwrap();
-    assert!(
-        text.contains("asked again 2 times, next deadline in"),
-        "{text}"
-    );
+    assert!(text.contains("asked again 2 times, next deadline in"), "{text}");
 }
 
 #[tokio::test]
@@ -102,15 +94,10 @@ async fn an_unsettled_order_is_explained_by_a_letter_or_by_what_waits_or_else_vi
     publish(&broker, "orderly.events", "order.confirmed.v1").await;
     let (is_fine, report) = world.audit(&["--settle", "0s"]);
     assert!(is_fine, "{report}");
-    assert_eq!(
-        report["orders"]["open"],
-        json!({"dead_letter": 1, "commit_under_way": 1})
-    );
+    assert_eq!(report["orders"]["open"], json!({"dead_letter": 1, "commit_under_way": 1}));
     let queues = report["queues"].as_array().unwrap();
-    let depths: BTreeMap<_, _> = queues
-        .iter()
-        .map(|it| (it["name"].as_str().unwrap(), it["ready"].as_u64()))
-        .collect();
+    let depths: BTreeMap<_, _> =
+        queues.iter().map(|it| (it["name"].as_str().unwrap(), it["ready"].as_u64())).collect();
     assert_eq!(depths["stock.settle"], Some(1));
     assert_eq!(depths["order.answers"], Some(0));
 }
@@ -138,10 +125,7 @@ fn what_settles_in_time_is_clean() {
     assert!(is_fine, "{report}");
     assert_eq!(report["verdict"], "clean");
     let seconds = report["seconds"].as_f64().unwrap();
-    assert!(
-        (1.0..30.0).contains(&seconds),
-        "it ends once all have settled: {seconds}"
-    );
+    assert!((1.0..30.0).contains(&seconds), "it ends once all have settled: {seconds}");
 }
 
 #[tokio::test]
@@ -162,19 +146,14 @@ async fn every_receipt_is_accounted_for() {
     world.sql("order", &inbox.replace('@', "known"));
     world.sql("stock", &inbox.replace('@', "adjusted"));
     // An answer with the same id is another message.
-    let answer = inbox
-        .replace('@', "nobody-knows")
-        .replace("client", "stock");
+    let answer = inbox.replace('@', "nobody-knows").replace("client", "stock");
     world.sql("order", &answer);
     file_letter(&world, "order", "given-up", "o-0000002");
 
     let path = receipts.path().to_str().unwrap();
     let (is_fine, report) = world.audit(&["--settle", "0s", "--receipts", path]);
     assert!(!is_fine);
-    assert_eq!(
-        violations(&report),
-        [("nobody-knows".to_owned(), "message_lost".to_owned())]
-    );
+    assert_eq!(violations(&report), [("nobody-knows".to_owned(), "message_lost".to_owned())]);
     let fates = json!({"receipts": 4, "received": 2, "dead_letters": 1, "queued": 0, "lost": 1});
     assert_eq!(report["receipts"], fates);
 
@@ -182,10 +161,7 @@ async fn every_receipt_is_accounted_for() {
     publish(&broker, "orderly.commands", "order.place.v1").await;
     let (is_fine, report) = world.audit(&["--settle", "0s", "--receipts", path]);
     assert!(is_fine, "{report}");
-    assert_eq!(
-        (&report["verdict"], &report["receipts"]["queued"]),
-        (&json!("open"), &json!(1))
-    );
+    assert_eq!((&report["verdict"], &report["receipts"]["queued"]), (&json!("open"), &json!(1)));
 }
 
 #[tokio::test]
@@ -203,36 +179,20 @@ async fn an_old_batch_that_a_running_worker_does_not_publish_is_stuck() {
     let _consuming = broker.consume("order.answers", 1).await.unwrap();
     let (is_fine, report) = world.audit(&["--settle", "0s"]);
     assert!(!is_fine);
-    assert_eq!(
-        violations(&report),
-        [("order".to_owned(), "outbox_stuck".to_owned())]
-    );
+    assert_eq!(violations(&report), [("order".to_owned(), "outbox_stuck".to_owned())]);
 }
 
 #[test]
 fn what_keeps_the_audit_from_working_is_said() {
     let world = World::empty();
-    let missing = world
-        .orderly(&["audit"])
-        .env_remove("ORDERLY_STOCK_DATABASE_URL")
-        .output();
+    let missing = world.orderly(&["audit"]).env_remove("ORDERLY_STOCK_DATABASE_URL").output();
     let missing = missing.unwrap();
     assert_eq!(missing.status.code(), Some(2));
     let text = String::from_utf8_lossy(&missing.stderr).into_owned();
-    assert!(
-        text.contains("ORDERLY_STOCK_DATABASE_URL is missing"),
-        "{text}"
-    );
+    assert!(text.contains("ORDERLY_STOCK_DATABASE_URL is missing"), "{text}");
 
-    let other = world
-        .orderly(&["audit"])
-        .env("ORDERLY_RETRY_DELAYS_MS", "77")
-        .output()
-        .unwrap();
+    let other = world.orderly(&["audit"]).env("ORDERLY_RETRY_DELAYS_MS", "77").output().unwrap();
     assert_eq!(other.status.code(), Some(1));
     let text = String::from_utf8_lossy(&other.stderr).into_owned();
-    assert!(
-        text.contains("order.retry.0.77ms") && text.contains("orderly setup"),
-        "{text}"
-    );
+    assert!(text.contains("order.retry.0.77ms") && text.contains("orderly setup"), "{text}");
 }

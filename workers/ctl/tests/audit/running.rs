@@ -14,11 +14,7 @@ fn write_orders(path: &Path) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     for number in 0..ORDERS {
         // Some are declined, some find too little stock.
-        let token = if number % 7 == 0 {
-            "tok_declined"
-        } else {
-            "tok_visa"
-        };
+        let token = if number % 7 == 0 { "tok_declined" } else { "tok_visa" };
         let sku = if number % 11 == 0 { "rare" } else { "plenty" };
         let body = json!({
             "order_id": format!("r-{number}"), "currency": "EUR", "payment_token": token,
@@ -49,14 +45,7 @@ fn a_system_at_work_raises_no_false_alarm() {
     let receipts = folder.path().join("receipts.jsonl");
     write_orders(&orders);
     let (orders, receipts) = (orders.to_str().unwrap(), receipts.to_str().unwrap());
-    let publish = [
-        "publish",
-        "--format",
-        "jsonl",
-        "--receipts",
-        receipts,
-        orders,
-    ];
+    let publish = ["publish", "--format", "jsonl", "--receipts", receipts, orders];
     let mut publishing = world.orderly(&publish).spawn().unwrap();
     let mut audits = 0;
     while publishing.try_wait().unwrap().is_none() || audits < 3 {
@@ -71,12 +60,6 @@ fn a_system_at_work_raises_no_false_alarm() {
     assert_eq!(report["verdict"], "clean", "{report:#}");
     assert_eq!(report["orders"]["total"], ORDERS);
     assert_eq!(report["receipts"]["received"], ORDERS);
-    assert!(
-        report["orders"]["clean"]["rejected"].as_u64() > Some(0),
-        "{report:#}"
-    );
-    assert!(
-        report["orders"]["clean"]["cancelled"].as_u64() > Some(0),
-        "{report:#}"
-    );
+    assert!(report["orders"]["clean"]["rejected"].as_u64() > Some(0), "{report:#}");
+    assert!(report["orders"]["clean"]["cancelled"].as_u64() > Some(0), "{report:#}");
 }

@@ -15,28 +15,12 @@ const NEW_HISTORY: &str = "INSERT INTO order_history (order_id, version, at, fro
 fn of_orders() -> Vec<Case> {
     let case = |number, code, statement| ("order", id(number), code, statement);
     vec![
-        case(
-            2,
-            "history_lost",
-            "DELETE FROM order_history WHERE order_id = '@'",
-        ),
+        case(2, "history_lost", "DELETE FROM order_history WHERE order_id = '@'"),
         case(3, "order_lost", "DELETE FROM orders WHERE order_id = '@'"),
         case(4, "ended_twice", NEW_HISTORY),
-        case(
-            5,
-            "total_wrong",
-            "UPDATE orders SET total = 601 WHERE order_id = '@'",
-        ),
-        case(
-            6,
-            "unreadable",
-            r#"UPDATE orders SET lines = '[{"sku":1}]' WHERE order_id = '@'"#,
-        ),
-        case(
-            7,
-            "history_broken",
-            "DELETE FROM order_history WHERE order_id = '@' AND version = 2",
-        ),
+        case(5, "total_wrong", "UPDATE orders SET total = 601 WHERE order_id = '@'"),
+        case(6, "unreadable", r#"UPDATE orders SET lines = '[{"sku":1}]' WHERE order_id = '@'"#),
+        case(7, "history_broken", "DELETE FROM order_history WHERE order_id = '@' AND version = 2"),
         case(
             8,
             "end_missing",
@@ -104,11 +88,7 @@ fn of_stock() -> Vec<Case> {
              WHERE order_id = '@' AND operation = 'release';
              UPDATE items SET on_hand = on_hand - 2 WHERE sku IN ('a', 'b')",
         ),
-        case(
-            25,
-            "reservation_lost",
-            "DELETE FROM reservations WHERE order_id = '@'",
-        ),
+        case(25, "reservation_lost", "DELETE FROM reservations WHERE order_id = '@'"),
         case(
             10_002,
             "stock_without_order",
@@ -130,12 +110,7 @@ fn of_stock() -> Vec<Case> {
             "reserved_wrong",
             "UPDATE items SET reserved = reserved + 1 WHERE sku = '@'",
         ),
-        (
-            "stock",
-            "e".to_owned(),
-            "article_lost",
-            "DELETE FROM items WHERE sku = '@'",
-        ),
+        ("stock", "e".to_owned(), "article_lost", "DELETE FROM items WHERE sku = '@'"),
         (
             "stock",
             "f".to_owned(),
@@ -156,11 +131,7 @@ fn of_money() -> Vec<Case> {
             "DELETE FROM payment_ledger WHERE order_id = '@'; DELETE FROM payments
              WHERE order_id = '@'",
         ),
-        case(
-            27,
-            "money_ledger_wrong",
-            "DELETE FROM payment_ledger WHERE order_id = '@'",
-        ),
+        case(27, "money_ledger_wrong", "DELETE FROM payment_ledger WHERE order_id = '@'"),
         case(
             28,
             "captured_twice",
@@ -192,11 +163,7 @@ fn of_money() -> Vec<Case> {
             "UPDATE payments SET currency = 'EUR' WHERE order_id = '@';
              UPDATE payment_ledger SET currency = 'EUR' WHERE order_id = '@'",
         ),
-        case(
-            32,
-            "payment_lost",
-            "DELETE FROM payments WHERE order_id = '@'",
-        ),
+        case(32, "payment_lost", "DELETE FROM payments WHERE order_id = '@'"),
         case(
             10_003,
             "payment_without_order",
@@ -251,12 +218,7 @@ fn people_read_a_line_for_every_violation() {
     assert_eq!(output.status.code(), Some(1));
     let line = "violated: order o-0000007: the order has version 3, but no history [history_lost]";
     assert!(text.lines().any(|it| it == line), "{text}");
-    assert_eq!(
-        text.lines()
-            .filter(|it| it.starts_with("violated: "))
-            .count(),
-        40
-    );
+    assert_eq!(text.lines().filter(|it| it.starts_with("violated: ")).count(), 40);
     assert!(text.contains("Verdict: 40 violations."), "{text}");
 
     let (_, report) = world.audit(&["--settle", "0s", "--limit", "3"]);

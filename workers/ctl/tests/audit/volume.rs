@@ -22,11 +22,7 @@ fn peak(pid: u32) -> Option<u64> {
 fn a_hundred_thousand_orders_need_little_memory() {
     let world = World::with_orders(ORDERS);
     let arguments = ["audit", "--json", "--settle", "0s"];
-    let mut audit = world
-        .orderly(&arguments)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut audit = world.orderly(&arguments).stdout(Stdio::piped()).spawn().unwrap();
     let mut most = 0;
     while audit.try_wait().unwrap().is_none() {
         most = most.max(peak(audit.id()).unwrap_or_default());
@@ -37,9 +33,6 @@ fn a_hundred_thousand_orders_need_little_memory() {
     assert!(output.status.success(), "{report}");
     assert_eq!(report["orders"]["total"], ORDERS);
     assert_eq!(report["verdict"], "clean");
-    println!(
-        "{} orders a second, {most} kB at most",
-        report["orders_per_second"]
-    );
+    println!("{} orders a second, {most} kB at most", report["orders_per_second"]);
     assert!((1..MEMORY_MAX).contains(&most), "{most} kB");
 }

@@ -25,9 +25,7 @@ pub(crate) fn id(number: usize) -> String {
 impl World {
     /// A world without orders.
     pub(crate) fn empty() -> Self {
-        let world = Self {
-            bed: TestBed::new().unwrap(),
-        };
+        let world = Self { bed: TestBed::new().unwrap() };
         for arguments in [["migrate"], ["setup"]] {
             let output = world.orderly(&arguments).output().unwrap();
             assert!(output.status.success(), "{output:?}");
@@ -59,11 +57,7 @@ impl World {
     /// Audits; whether the exit status says that nothing is violated, and the report.
     pub(crate) fn audit(&self, arguments: &[&str]) -> (bool, Value) {
         let arguments = [&["audit", "--json"], arguments].concat();
-        let output = self
-            .orderly(&arguments)
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
+        let output = self.orderly(&arguments).stderr(Stdio::piped()).output().unwrap();
         let report = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
         (output.status.success(), report)
@@ -167,10 +161,8 @@ impl World {
 pub(crate) fn violations(report: &Value) -> Vec<(String, String)> {
     let list = report["violations"]["list"].as_array().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let mut found: Vec<_> = list
-        .iter()
-        .map(|one| (text(&one["subject"]), text(&one["code"])))
-        .collect();
+    let mut found: Vec<_> =
+        list.iter().map(|one| (text(&one["subject"]), text(&one["code"]))).collect();
     found.sort();
     found
 }

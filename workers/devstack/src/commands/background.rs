@@ -44,10 +44,7 @@ pub(crate) fn down() -> Result<()> {
         .status()
         .context("cannot start `sh`")?;
     if !status.success() {
-        bail!(
-            "the supervisor, process {}, cannot be ended",
-            supervisor.pid
-        );
+        bail!("the supervisor, process {}, cannot be ended", supervisor.pid);
     }
     wait_for("the end of all processes", END_LIMIT, || {
         let folders_are_gone = folders.iter().all(|folder| !folder.exists());
@@ -88,24 +85,18 @@ fn start_supervisor(bin: &Path) -> Result<()> {
         .context("cannot start `setsid`, which is a part of Debian's util-linux")?;
     fs::write(
         state("pid"),
-        Identity::of(supervisor.id())
-            .context("the supervisor ended at once")?
-            .to_string(),
+        Identity::of(supervisor.id()).context("the supervisor ended at once")?.to_string(),
     )?;
     Ok(())
 }
 
 fn wait_for_start(about: &Path) -> Result<String> {
-    wait_for(
-        "the system to start",
-        START_LIMIT,
-        || match fs::read_to_string(about) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-            Err(_) if supervisor().is_some() => Ok(None),
-            Err(_) => bail!("the system did not start:\n{}", log_tail()),
-        },
-    )
+    wait_for("the system to start", START_LIMIT, || match fs::read_to_string(about) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        Err(_) if supervisor().is_some() => Ok(None),
+        Err(_) => bail!("the system did not start:\n{}", log_tail()),
+    })
 }
 
 /// The running supervisor, if there is one: a pid alone could be anybody's.
@@ -133,35 +124,16 @@ fn about(stack: &Stack) -> Result<String> {
     let (host, user) = (&broker.host, &broker.user);
 
     let mut rows = vec![
-        (
-            "Variables",
-            format!(". {here}/env   (then try: orderly --help)"),
-        ),
-        (
-            "RabbitMQ",
-            format!("amqp://{user}@{host}:{}/orderly", broker.amqp_port),
-        ),
-        (
-            "  management",
-            format!("http://{host}:{}   (user {user})", broker.management_port),
-        ),
-        (
-            "  metrics",
-            format!("http://{host}:{}/metrics", broker.prometheus_port),
-        ),
+        ("Variables", format!(". {here}/env   (then try: orderly --help)")),
+        ("RabbitMQ", format!("amqp://{user}@{host}:{}/orderly", broker.amqp_port)),
+        ("  management", format!("http://{host}:{}   (user {user})", broker.management_port)),
+        ("  metrics", format!("http://{host}:{}/metrics", broker.prometheus_port)),
         (
             "PostgreSQL",
-            format!(
-                "postgres://{}@{}:{}",
-                database.superuser, database.host, database.port
-            ),
+            format!("postgres://{}@{}:{}", database.superuser, database.host, database.port),
         ),
     ];
-    for (service, worker) in stack
-        .workers()
-        .into_iter()
-        .flat_map(|workers| workers.each())
-    {
+    for (service, worker) in stack.workers().into_iter().flat_map(|workers| workers.each()) {
         let url = worker.url();
         rows.push((service, format!("{url}/readyz   {url}/metrics")));
     }

@@ -24,40 +24,23 @@ struct Step {
 /// The demo, step by step; `orders` are the CSV files, `receipts` is the file publishers write.
 fn steps(orders: &[String], receipts: &str) -> Vec<Step> {
     let orderly = |title, arguments: &[&str], files: &[String]| {
-        let arguments = arguments
-            .iter()
-            .map(|it| (*it).to_owned())
-            .chain(files.iter().cloned());
-        Step {
-            title,
-            action: Action::Orderly(arguments.collect()),
-        }
+        let arguments = arguments.iter().map(|it| (*it).to_owned()).chain(files.iter().cloned());
+        Step { title, action: Action::Orderly(arguments.collect()) }
     };
     let seed = ["stock", "seed", "--format", "online-retail", "--wait", "30s"];
     let publish = ["publish", "--format", "online-retail", "--receipts", receipts];
     vec![
         orderly("Make the tables", &["migrate"], &[]),
         orderly("Make exchanges and queues", &["setup"], &[]),
-        Step {
-            title: "Start the workers",
-            action: Action::StartWorkers,
-        },
-        orderly(
-            "Fill the shelves, but for a few articles",
-            &seed,
-            orders,
-        ),
+        Step { title: "Start the workers", action: Action::StartWorkers },
+        orderly("Fill the shelves, but for a few articles", &seed, orders),
         orderly("Publish the orders", &publish, orders),
         orderly(
             "Report the outcomes",
             &["order", "report", "--receipts", receipts, "--wait", "60s"],
             &[],
         ),
-        orderly(
-            "Audit",
-            &["audit", "--receipts", receipts, "--settle", "30s"],
-            &[],
-        ),
+        orderly("Audit", &["audit", "--receipts", receipts, "--settle", "30s"], &[]),
     ]
 }
 
@@ -66,9 +49,7 @@ pub(crate) fn demo(bin: &Path, data: &Path) -> Result<()> {
     let orders = csv_files(data)?;
     let start = Instant::now();
     timed("Install what is missing", install)?;
-    let mut stack = timed("Start private RabbitMQ and PostgreSQL nodes", || {
-        Stack::start(bin)
-    })?;
+    let mut stack = timed("Start private RabbitMQ and PostgreSQL nodes", || Stack::start(bin))?;
     let receipts = receipts(stack.nodes());
     for step in steps(&orders, &receipts) {
         timed(step.title, || perform(&mut stack, &step.action))
@@ -103,24 +84,13 @@ fn timed<T>(title: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The logs go with the demo's folder, so what explains a failure has to be shown at once.
 fn show_logs(stack: &Stack) {
-    for (service, worker) in stack
-        .workers()
-        .into_iter()
-        .flat_map(|workers| workers.each())
-    {
-        eprintln!(
-            "\n-- The end of the {service} worker's log:\n{}",
-            worker.process.tail(20)
-        );
+    for (service, worker) in stack.workers().into_iter().flat_map(|workers| workers.each()) {
+        eprintln!("\n-- The end of the {service} worker's log:\n{}", worker.process.tail(20));
     }
 }
 
 fn receipts(nodes: &Nodes) -> String {
-    nodes
-        .folder()
-        .join("receipts.jsonl")
-        .to_string_lossy()
-        .into_owned()
+    nodes.folder().join("receipts.jsonl").to_string_lossy().into_owned()
 }
 
 fn csv_files(data: &Path) -> Result<Vec<String>> {

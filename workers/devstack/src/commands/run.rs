@@ -15,10 +15,7 @@ pub(crate) fn run(command: &[String]) -> Result<ExitCode> {
     install()?;
     let start = Instant::now();
     let nodes = Nodes::start()?;
-    eprintln!(
-        "devstack: RabbitMQ and PostgreSQL are ready after {:.1?}",
-        start.elapsed()
-    );
+    eprintln!("devstack: RabbitMQ and PostgreSQL are ready after {:.1?}", start.elapsed());
     let endpoints = nodes.folder().join("endpoints.json");
     nodes.endpoints().write(&endpoints)?;
 
@@ -31,9 +28,6 @@ pub(crate) fn run(command: &[String]) -> Result<ExitCode> {
         .context("cannot start `setpriv`, which is a part of Debian's util-linux")?;
     drop(nodes);
     // As shells do: a death by signal n is the exit status 128 + n.
-    let code = status
-        .code()
-        .or(status.signal().map(|signal| 128 + signal))
-        .unwrap_or(1);
+    let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
 }

@@ -26,10 +26,7 @@ fn two_runs_stay_apart_and_on_loopback() {
         .collect();
     // AMQP, AMQPS, management, metrics, distribution, registry and PostgreSQL, twice.
     assert!(ours.len() >= 14, "{ours:?}");
-    assert!(
-        ours.iter().all(|(address, _)| is_loopback(address)),
-        "{ours:?}"
-    );
+    assert!(ours.iter().all(|(address, _)| is_loopback(address)), "{ours:?}");
 
     check_that_a_test_bed_is_there_and_goes(one.endpoints(), other.endpoints());
     check_certificates(one.endpoints());
@@ -86,11 +83,7 @@ fn check_certificates(endpoints: &Endpoints) {
         );
         let mut psql = Command::new("psql");
         psql.args(["-X", "-c", "SELECT 1", &target]);
-        psql.env("PGPASSWORD", &endpoints.database.password)
-            .output()
-            .unwrap()
-            .status
-            .success()
+        psql.env("PGPASSWORD", &endpoints.database.password).output().unwrap().status.success()
     };
     assert!(connects_as("localhost"));
     assert!(!connects_as("127.0.0.1"));
@@ -106,9 +99,7 @@ fn data_outlives_restarts_and_kills() {
     let queue = format!("/api/queues/{}/kept", bed.vhost());
     let quorum = json!({"durable": true, "arguments": {"x-queue-type": "quorum"}});
     endpoints.management_put(&queue, &quorum).unwrap();
-    endpoints
-        .query(&database, "CREATE TABLE kept AS SELECT 42 AS answer")
-        .unwrap();
+    endpoints.query(&database, "CREATE TABLE kept AS SELECT 42 AS answer").unwrap();
 
     nodes.kill_broker().unwrap();
     assert!(endpoints.management_get(&queue).is_err());
@@ -120,17 +111,7 @@ fn data_outlives_restarts_and_kills() {
     nodes.kill_database().unwrap();
     assert!(endpoints.query(&database, "SELECT 1").is_err());
     nodes.start_database().unwrap();
-    assert_eq!(
-        endpoints
-            .query(&database, "SELECT answer FROM kept")
-            .unwrap(),
-        "42"
-    );
+    assert_eq!(endpoints.query(&database, "SELECT answer FROM kept").unwrap(), "42");
     nodes.restart_database().unwrap();
-    assert_eq!(
-        endpoints
-            .query(&database, "SELECT answer FROM kept")
-            .unwrap(),
-        "42"
-    );
+    assert_eq!(endpoints.query(&database, "SELECT answer FROM kept").unwrap(), "42");
 }

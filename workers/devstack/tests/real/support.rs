@@ -11,12 +11,7 @@ use orderly_devstack::{Identity, wait_for};
 pub(crate) fn processes(folder: &Path) -> Vec<Identity> {
     let records = fs::read_dir(folder.join("processes")).unwrap().flatten();
     let mut found: Vec<Identity> = records
-        .map(|record| {
-            fs::read_to_string(record.path())
-                .unwrap()
-                .parse::<Identity>()
-                .unwrap()
-        })
+        .map(|record| fs::read_to_string(record.path()).unwrap().parse::<Identity>().unwrap())
         .filter(Identity::is_alive)
         .collect();
     let mut next = 0;
@@ -43,14 +38,10 @@ fn parent_of(pid: u32) -> Option<u32> {
 
 /// Waits until none of `processes` runs and `folder` is gone.
 pub(crate) fn wait_for_nothing(processes: &[Identity], folder: &Path) {
-    wait_for(
-        "processes and folder to be gone",
-        Duration::from_secs(15),
-        || {
-            let gone = !processes.iter().any(Identity::is_alive) && !folder.exists();
-            Ok(gone.then_some(()))
-        },
-    )
+    wait_for("processes and folder to be gone", Duration::from_secs(15), || {
+        let gone = !processes.iter().any(Identity::is_alive) && !folder.exists();
+        Ok(gone.then_some(()))
+    })
     .unwrap();
 }
 

@@ -21,11 +21,7 @@ fn placed() -> Option<Saga> {
 fn the_stock_is_asked_for_each_article_once_in_order_and_for_no_service() {
     let decision = step(&mut None, &arrival(0, Input::Place(place(ID))));
     let reserve: ReserveStock = body(&decision);
-    let lines: Vec<_> = reserve
-        .lines
-        .iter()
-        .map(|l| (l.sku.as_str(), l.pieces.get()))
-        .collect();
+    let lines: Vec<_> = reserve.lines.iter().map(|l| (l.sku.as_str(), l.pieces.get())).collect();
     assert_eq!(lines, [("A", 1), ("B", 5)]);
 }
 
@@ -34,10 +30,7 @@ fn the_payment_is_asked_for_the_total_of_all_lines() {
     let decision = step(&mut placed(), &arrival(1, reserved(ID)));
     let charge: ChargePayment = body(&decision);
     assert_eq!(charge.amount.get(), 2 * 100 + 50 + 9 + 3 * 90);
-    assert_eq!(
-        (charge.currency.as_str(), charge.payment_token.as_str()),
-        ("GBP", "tok-1")
-    );
+    assert_eq!((charge.currency.as_str(), charge.payment_token.as_str()), ("GBP", "tok-1"));
 }
 
 #[test]
@@ -53,34 +46,17 @@ fn events_carry_the_whole_order_and_its_version() {
     let mut saga = after([Input::Place(place(ID)), reserved(ID)]);
     let OrderConfirmed(state) = body(&step(&mut saga, &arrival(2, charged(ID))));
     let placed = place(ID);
-    assert_eq!(
-        (state.status, state.version, state.reason),
-        (OrderStatus::Confirmed, 3, None)
-    );
-    assert_eq!(
-        (state.order_id, state.customer_id),
-        (placed.order_id, placed.customer_id)
-    );
-    assert_eq!(
-        (state.lines, state.currency),
-        (placed.lines, Some(placed.currency))
-    );
+    assert_eq!((state.status, state.version, state.reason), (OrderStatus::Confirmed, 3, None));
+    assert_eq!((state.order_id, state.customer_id), (placed.order_id, placed.customer_id));
+    assert_eq!((state.lines, state.currency), (placed.lines, Some(placed.currency)));
     assert_eq!(state.total.get(), 529);
 
-    let OrderRejected(state) = body(&step(
-        &mut self::placed(),
-        &arrival(1, refused(ID, StockRefusal::OutOfStock)),
-    ));
-    assert_eq!(
-        (state.status, state.reason),
-        (OrderStatus::Rejected, Some(EndReason::OutOfStock))
-    );
+    let OrderRejected(state) =
+        body(&step(&mut self::placed(), &arrival(1, refused(ID, StockRefusal::OutOfStock))));
+    assert_eq!((state.status, state.reason), (OrderStatus::Rejected, Some(EndReason::OutOfStock)));
 
     let OrderCancelRefused(refused) = body(&step(&mut saga, &arrival(3, cancel(ID))));
-    assert_eq!(
-        (refused.status, refused.version),
-        (OrderStatus::Confirmed, 3)
-    );
+    assert_eq!((refused.status, refused.version), (OrderStatus::Confirmed, 3));
 }
 
 #[test]
@@ -89,10 +65,7 @@ fn an_order_cancelled_before_it_was_placed_is_an_order_without_content() {
     let OrderCancelled(state) = body(&step(&mut saga, &arrival(0, cancel(ID))));
     assert_eq!((state.status, state.version), (OrderStatus::Cancelled, 1));
     assert_eq!(state.reason, Some(EndReason::CancelRequested));
-    assert_eq!(
-        (state.lines.len(), state.currency, state.total.get()),
-        (0, None, 0)
-    );
+    assert_eq!((state.lines.len(), state.currency, state.total.get()), (0, None, 0));
 
     let answer = step(&mut saga, &arrival(1, Input::Place(place(ID))));
     assert_eq!(body::<OrderUnchanged>(&answer).0, state);
@@ -124,9 +97,7 @@ fn a_conflict_that_cannot_name_its_message_is_a_dead_letter_and_no_panic() {
     other.lines.truncate(1);
     let mut arrival = arrival(1, Input::Place(other));
     arrival.cause.id = "not an id".to_owned();
-    let Verdict::Dead(refusal) = decide(placed().as_ref(), &arrival) else {
-        panic!("not dead")
-    };
+    let Verdict::Dead(refusal) = decide(placed().as_ref(), &arrival) else { panic!("not dead") };
     assert_eq!(refusal.reason, Reason::InvalidMessageId);
 }
 
@@ -136,22 +107,13 @@ fn a_total_beyond_every_bound_is_a_dead_letter_and_no_panic() {
     place.lines[0].quantity = 1_000_000.try_into().unwrap();
     place.lines[0].unit_price = 1_000_000_000_000.try_into().unwrap();
     let verdict = decide(None, &arrival(0, Input::Place(place)));
-    assert!(matches!(
-        verdict,
-        Verdict::Dead(Refusal {
-            reason: Reason::InvalidContent,
-            ..
-        })
-    ));
+    assert!(matches!(verdict, Verdict::Dead(Refusal { reason: Reason::InvalidContent, .. })));
 }
 
 #[test]
 fn what_people_say_about_a_cancellation_or_a_refusal_is_on_record() {
     let reason = Some("changed my mind".parse().unwrap());
-    let cancel = Input::Cancel(CancelOrder {
-        order_id: order_id(ID),
-        reason: reason.clone(),
-    });
+    let cancel = Input::Cancel(CancelOrder { order_id: order_id(ID), reason: reason.clone() });
     let decision = step(&mut placed(), &arrival(1, cancel));
     assert_eq!(decision.entries[0].note, reason);
 
@@ -167,11 +129,7 @@ fn an_order_was_placed_when_its_publisher_says_but_not_after_it_arrived() {
         arrival.context.placed_at = said.map(Micros);
         let mut saga = None;
         step(&mut saga, &arrival);
-        saga.and_then(|saga| saga.placement)
-            .expect("it is placed")
-            .placed_at
-            .0
-            - arrival.at.0
+        saga.and_then(|saga| saga.placement).expect("it is placed").placed_at.0 - arrival.at.0
     };
     let at = arrival(0, cancel(ID)).at.0;
     assert_eq!(placed_at(None), 0);
@@ -197,15 +155,9 @@ fn every_message_of_the_order_queues_is_decoded_and_no_other() {
 
 #[test]
 fn a_timer_that_means_nothing_here_is_no_input() {
-    let timer = |owner: &str, step: &str| Timer {
-        owner: owner.into(),
-        step: step.into(),
-        round: 2,
-    };
-    assert_eq!(
-        Order::due(&timer(ID, "charge")),
-        Some(due(ID, Step::Charge, 2))
-    );
+    let timer =
+        |owner: &str, step: &str| Timer { owner: owner.into(), step: step.into(), round: 2 };
+    assert_eq!(Order::due(&timer(ID, "charge")), Some(due(ID, Step::Charge, 2)));
     assert_eq!(Order::due(&timer(ID, "dance")), None);
     assert_eq!(Order::due(&timer("not an id", "charge")), None);
 }

@@ -75,17 +75,10 @@ impl Kept {
 
         let work = fold(&worker(), Uuid::nil(), &fresh, States::new(asked, rows)).work;
         for (key, saga) in work.changes.created {
-            assert_eq!(
-                self.orders.insert(key, saga),
-                None,
-                "created what was there"
-            );
+            assert_eq!(self.orders.insert(key, saga), None, "created what was there");
         }
         for (key, saga) in work.changes.updated {
-            assert!(
-                self.orders.insert(key, saga).is_some(),
-                "updated what was not there"
-            );
+            assert!(self.orders.insert(key, saga).is_some(), "updated what was not there");
         }
         self.entries.extend(work.entries);
         self.outputs.extend(work.outputs);
@@ -181,9 +174,6 @@ fn every_permutation_of_an_orders_inputs_with_copies_of_all_comes_to_one_end() {
                 step(&mut saga, &arrival(100 + n, input));
             }
         }
-        assert!(
-            stage(&saga).status().is_final(),
-            "{order:?} ends at {saga:?}"
-        );
+        assert!(stage(&saga).status().is_final(), "{order:?} ends at {saga:?}");
     }
 }

@@ -9,41 +9,20 @@ const ID: &str = "o-1";
 /// An order at every stage, by the inputs that bring it there.
 fn stages(place: PlaceOrder) -> Vec<(&'static str, Vec<Input>)> {
     let placed = Input::Place(place);
-    let reserve_over = [
-        due(ID, Step::Reserve, 0),
-        due(ID, Step::Reserve, LAST_ROUND),
-    ];
+    let reserve_over = [due(ID, Step::Reserve, 0), due(ID, Step::Reserve, LAST_ROUND)];
     let cancelled = [placed.clone(), reserved(ID), cancel(ID)];
     vec![
         ("unknown", vec![]),
         ("pending", vec![placed.clone()]),
-        (
-            "pending, last round",
-            vec![placed.clone(), due(ID, Step::Reserve, 0)],
-        ),
+        ("pending, last round", vec![placed.clone(), due(ID, Step::Reserve, 0)]),
         ("reserved", vec![placed.clone(), reserved(ID)]),
-        (
-            "reserved, last round",
-            vec![placed.clone(), reserved(ID), due(ID, Step::Charge, 0)],
-        ),
-        (
-            "owes release",
-            [&[placed.clone()][..], &reserve_over].concat(),
-        ),
-        (
-            "owes refund",
-            vec![placed.clone(), reserved(ID), expired(ID)],
-        ),
+        ("reserved, last round", vec![placed.clone(), reserved(ID), due(ID, Step::Charge, 0)]),
+        ("owes release", [&[placed.clone()][..], &reserve_over].concat()),
+        ("owes refund", vec![placed.clone(), reserved(ID), expired(ID)]),
         ("owes both", cancelled.to_vec()),
-        (
-            "owes release, refunded",
-            [&cancelled[..], &[refunded(ID)]].concat(),
-        ),
+        ("owes release, refunded", [&cancelled[..], &[refunded(ID)]].concat()),
         ("confirmed", vec![placed.clone(), reserved(ID), charged(ID)]),
-        (
-            "rejected",
-            vec![placed.clone(), refused(ID, StockRefusal::OutOfStock)],
-        ),
+        ("rejected", vec![placed.clone(), refused(ID, StockRefusal::OutOfStock)]),
         ("cancelled", vec![placed, expired(ID)]),
         ("never placed", vec![cancel(ID)]),
     ]
@@ -59,31 +38,19 @@ fn inputs(place: PlaceOrder) -> Vec<(&'static str, Input)> {
         ("cancel", cancel(ID)),
         ("stock reserved", reserved(ID)),
         ("stock rejected", refused(ID, StockRefusal::OutOfStock)),
-        (
-            "stock rejected as released",
-            refused(ID, StockRefusal::Released),
-        ),
-        (
-            "stock rejected as expired",
-            refused(ID, StockRefusal::Expired),
-        ),
+        ("stock rejected as released", refused(ID, StockRefusal::Released)),
+        ("stock rejected as expired", refused(ID, StockRefusal::Expired)),
         ("stock released", released(ID)),
         ("stock expired", expired(ID)),
         ("payment charged", charged(ID)),
         ("payment declined", declined(ID)),
         ("payment refunded", refunded(ID)),
         ("reserve due", due(ID, Step::Reserve, 0)),
-        (
-            "reserve due, last round",
-            due(ID, Step::Reserve, LAST_ROUND),
-        ),
+        ("reserve due, last round", due(ID, Step::Reserve, LAST_ROUND)),
         ("charge due", due(ID, Step::Charge, 0)),
         ("charge due, last round", due(ID, Step::Charge, LAST_ROUND)),
         ("compensate due", due(ID, Step::Compensate, 0)),
-        (
-            "compensate due, last round",
-            due(ID, Step::Compensate, LAST_ROUND),
-        ),
+        ("compensate due, last round", due(ID, Step::Compensate, LAST_ROUND)),
     ]
 }
 
@@ -106,9 +73,7 @@ fn words(verdict: &Verdict<Order>) -> Option<String> {
             None => stage.status().as_str().to_owned(),
         },
     });
-    let sent = kinds(decision)
-        .into_iter()
-        .map(|kind| kind.replace(".v1", ""));
+    let sent = kinds(decision).into_iter().map(|kind| kind.replace(".v1", ""));
     let timers = decision.timers.iter().map(|timer| match timer {
         TimerChange::Set { timer, after } => {
             format!("{} {} in {} s", timer.step, timer.round, after.as_secs())
@@ -154,26 +119,14 @@ fn goods_for_nothing_are_confirmed_without_a_charge() {
 #[test]
 fn an_order_of_services_is_charged_and_never_asks_the_stock_for_anything() {
     let placed = words(&decide(None, &arrival(0, Input::Place(place_services(ID)))));
-    assert_eq!(
-        placed.as_deref(),
-        Some("reserved, payment.charge, charge 0 in 30 s")
-    );
+    assert_eq!(placed.as_deref(), Some("reserved, payment.charge, charge 0 in 30 s"));
 
     let cell = |way: &[Input], input| cell(place_services(ID), way, input);
     let asked_again = [due(ID, Step::Charge, 0)];
     let refund = "owes refund, payment.refund, compensate 0 in 30 s";
-    assert_eq!(
-        cell(&[], charged(ID)),
-        "confirmed, order.confirmed, no timer"
-    );
-    assert_eq!(
-        cell(&[], declined(ID)),
-        "cancelled(payment_declined), order.cancelled, no timer"
-    );
-    assert_eq!(
-        cell(&[], cancel(ID)),
-        format!("cancelling(cancel_requested) {refund}")
-    );
+    assert_eq!(cell(&[], charged(ID)), "confirmed, order.confirmed, no timer");
+    assert_eq!(cell(&[], declined(ID)), "cancelled(payment_declined), order.cancelled, no timer");
+    assert_eq!(cell(&[], cancel(ID)), format!("cancelling(cancel_requested) {refund}"));
     assert_eq!(
         cell(&asked_again, due(ID, Step::Charge, LAST_ROUND)),
         format!("cancelling(payment_timeout) {refund}")

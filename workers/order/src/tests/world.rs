@@ -79,33 +79,22 @@ impl World {
         let mut next = vec![];
         for (kind, body) in self.flying.keys() {
             let mut once = self.clone();
-            let copies = once
-                .flying
-                .get_mut(&(*kind, body.clone()))
-                .expect("it flies");
+            let copies = once.flying.get_mut(&(*kind, body.clone())).expect("it flies");
             *copies -= 1;
             once.flying.retain(|_, copies| *copies > 0);
             next.extend(once.deliver(kind, body));
             if self.copies_left > 0 {
-                let again = Self {
-                    copies_left: self.copies_left - 1,
-                    ..self.clone()
-                };
+                let again = Self { copies_left: self.copies_left - 1, ..self.clone() };
                 next.extend(again.deliver(kind, body));
             }
         }
         if let (Some(timer), 1..) = (&self.timer, self.timers_left) {
-            let mut fired = Self {
-                timers_left: self.timers_left - 1,
-                ..self.clone()
-            };
+            let mut fired = Self { timers_left: self.timers_left - 1, ..self.clone() };
             fired.decide(Order::due(timer).expect("our own timer"));
             next.push(fired);
         }
         if self.stock == Stock::Reserved {
-            next.push(self.at_stock(Stock::Expired).send(&StockExpired {
-                order_id: order_id(ID),
-            }));
+            next.push(self.at_stock(Stock::Expired).send(&StockExpired { order_id: order_id(ID) }));
         }
         next
     }
@@ -148,34 +137,20 @@ impl World {
     }
 
     fn at_stock(&self, stock: Stock) -> Self {
-        Self {
-            stock,
-            ..self.clone()
-        }
+        Self { stock, ..self.clone() }
     }
 
     fn reserve(self) -> Vec<Self> {
         let order_id = order_id(ID);
-        let yes = |stock| {
-            self.at_stock(stock).send(&StockReserved {
-                order_id: order_id.clone(),
-            })
-        };
+        let yes = |stock| self.at_stock(stock).send(&StockReserved { order_id: order_id.clone() });
         let no = |stock, reason| {
             let (order_id, shortages) = (order_id.clone(), vec![]);
-            self.at_stock(stock).send(&StockRejected {
-                order_id,
-                reason,
-                shortages,
-            })
+            self.at_stock(stock).send(&StockRejected { order_id, reason, shortages })
         };
         match self.stock {
             // Goods may have come in since it refused.
             Stock::Untouched | Stock::Refused => {
-                vec![
-                    yes(Stock::Reserved),
-                    no(Stock::Refused, StockRefusal::OutOfStock),
-                ]
+                vec![yes(Stock::Reserved), no(Stock::Refused, StockRefusal::OutOfStock)]
             }
             Stock::Reserved | Stock::Committed | Stock::Short => vec![yes(self.stock)],
             Stock::Released => vec![no(Stock::Released, StockRefusal::Released)],
@@ -184,13 +159,8 @@ impl World {
     }
 
     fn release(self) -> Self {
-        assert!(
-            !matches!(self.stock, Stock::Committed | Stock::Short),
-            "released: {self:#?}"
-        );
-        self.at_stock(Stock::Released).send(&StockReleased {
-            order_id: order_id(ID),
-        })
+        assert!(!matches!(self.stock, Stock::Committed | Stock::Short), "released: {self:#?}");
+        self.at_stock(Stock::Released).send(&StockReleased { order_id: order_id(ID) })
     }
 
     fn commit(self) -> Self {
@@ -204,22 +174,12 @@ impl World {
     }
 
     fn charge(self) -> Vec<Self> {
-        let Input::PaymentCharged(charged) = charged(ID) else {
-            unreachable!()
-        };
-        let Input::PaymentDeclined(declined) = declined(ID) else {
-            unreachable!()
-        };
-        let at = |payment| Self {
-            payment,
-            ..self.clone()
-        };
+        let Input::PaymentCharged(charged) = charged(ID) else { unreachable!() };
+        let Input::PaymentDeclined(declined) = declined(ID) else { unreachable!() };
+        let at = |payment| Self { payment, ..self.clone() };
         match self.payment {
             Payment::Untouched => {
-                vec![
-                    at(Payment::Charged).send(&charged),
-                    at(Payment::Declined).send(&declined),
-                ]
+                vec![at(Payment::Charged).send(&charged), at(Payment::Declined).send(&declined)]
             }
             Payment::Charged => vec![self.send(&charged)],
             Payment::Declined | Payment::Refunded => vec![self.send(&declined)],
@@ -227,24 +187,15 @@ impl World {
     }
 
     fn refund(self) -> Self {
-        let Input::PaymentRefunded(refunded) = refunded(ID) else {
-            unreachable!()
-        };
-        Self {
-            payment: Payment::Refunded,
-            ..self
-        }
-        .send(&refunded)
+        let Input::PaymentRefunded(refunded) = refunded(ID) else { unreachable!() };
+        Self { payment: Payment::Refunded, ..self }.send(&refunded)
     }
 
     /// What tells this moment from others; a version and a time do not.
     fn fingerprint(&self) -> u64 {
         let stage = self.saga.as_ref().map(|saga| saga.stage);
         let budget = (self.copies_left, self.timers_left);
-        let rest = format!(
-            "{stage:?} {:?} {:?} {:?}",
-            self.timer, self.stock, self.payment
-        );
+        let rest = format!("{stage:?} {:?} {:?} {:?}", self.timer, self.stock, self.payment);
         let mut hasher = DefaultHasher::new();
         (rest, budget, &self.flying, &self.announced).hash(&mut hasher);
         hasher.finish()
@@ -259,29 +210,18 @@ impl World {
         let status = self.status().expect("it was placed or cancelled");
         let ending = format!("order.{}.v1", status.as_str());
         assert!(status.is_final(), "waits for what never comes: {self:#?}");
-        assert_eq!(
-            self.announced.iter().collect::<Vec<_>>(),
-            [&ending],
-            "{self:#?}"
-        );
+        assert_eq!(self.announced.iter().collect::<Vec<_>>(), [&ending], "{self:#?}");
         assert_eq!(self.timer, None, "{self:#?}");
         match status {
             OrderStatus::Confirmed => {
                 let is_free = |saga: &Saga| saga.public(order_id(ID)).total.get() == 0;
                 let is_paid = self.payment == Payment::Charged;
-                assert!(
-                    is_paid || self.saga.as_ref().is_some_and(is_free),
-                    "{self:#?}"
-                );
+                assert!(is_paid || self.saga.as_ref().is_some_and(is_free), "{self:#?}");
                 assert_ne!(self.stock, Stock::Reserved, "nobody commits it: {self:#?}");
             }
             _ => {
                 assert_ne!(self.stock, Stock::Reserved, "nobody releases it: {self:#?}");
-                assert_ne!(
-                    self.payment,
-                    Payment::Charged,
-                    "nobody refunds it: {self:#?}"
-                );
+                assert_ne!(self.payment, Payment::Charged, "nobody refunds it: {self:#?}");
             }
         }
     }
@@ -297,21 +237,13 @@ fn explore(world: World) -> (usize, BTreeSet<&'static str>) {
             world.is_at_rest();
             ends.extend(world.status().map(OrderStatus::as_str));
         }
-        open.extend(
-            world
-                .next()
-                .into_iter()
-                .filter(|next| seen.insert(next.fingerprint())),
-        );
+        open.extend(world.next().into_iter().filter(|next| seen.insert(next.fingerprint())));
     }
     (seen.len(), ends)
 }
 
 fn cancel_order() -> Output {
-    Output::of(&CancelOrder {
-        order_id: order_id(ID),
-        reason: None,
-    })
+    Output::of(&CancelOrder { order_id: order_id(ID), reason: None })
 }
 
 #[test]

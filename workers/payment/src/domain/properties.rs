@@ -29,13 +29,11 @@ fn permutations(inputs: &[Input]) -> Vec<Vec<Input>> {
 /// Where an order may end, whichever way `inputs` arrive; at every step the books are right.
 fn ends(inputs: &[Input]) -> BTreeSet<&'static str> {
     let end = |inputs: Vec<Input>| {
-        let world = inputs
-            .into_iter()
-            .fold(World::default(), |mut world, input| {
-                world.take(input);
-                world.assert_sound();
-                world
-            });
+        let world = inputs.into_iter().fold(World::default(), |mut world, input| {
+            world.take(input);
+            world.assert_sound();
+            world
+        });
         world.status("o-1")
     };
     permutations(inputs).into_iter().map(end).collect()
@@ -44,10 +42,7 @@ fn ends(inputs: &[Input]) -> BTreeSet<&'static str> {
 #[test]
 fn a_charged_order_ends_captured_in_any_order_of_arrival() {
     let at_once = charge("o-1", 250, "tok_visa");
-    assert_eq!(
-        ends(&[at_once.clone(), at_once]),
-        BTreeSet::from(["captured"])
-    );
+    assert_eq!(ends(&[at_once.clone(), at_once]), BTreeSet::from(["captured"]));
 }
 
 #[test]
@@ -71,10 +66,7 @@ fn an_order_charged_by_call_is_never_left_captured_once_it_was_called_off() {
     ];
     // Where an answer comes before its question was asked, the question stays open.
     let ends = ends(&inputs);
-    assert_eq!(
-        ends,
-        BTreeSet::from(["refunded", "refunding", "requested", "unknown", "voided"])
-    );
+    assert_eq!(ends, BTreeSet::from(["refunded", "refunding", "requested", "unknown", "voided"]));
 }
 
 /// Plays the provider: as long as it is called, it answers, after `failures` calls without one.
@@ -94,11 +86,7 @@ fn settle(world: &mut World, mut failures: usize, outcome: ExecutionOutcome) {
         let is_down = failures > 0;
         failures = failures.saturating_sub(1);
         let order = body["order_id"].as_str().unwrap();
-        world.take(executed(
-            order,
-            operation,
-            if is_down { Unknown } else { answer },
-        ));
+        world.take(executed(order, operation, if is_down { Unknown } else { answer }));
         world.assert_sound();
         if is_down {
             // The order asks again, for it has heard nothing.

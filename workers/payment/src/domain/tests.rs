@@ -56,13 +56,7 @@ fn world(status: &str) -> World {
 }
 
 /// State, input, the state after it, what it sends, which money it moves.
-type Case = (
-    &'static str,
-    Input,
-    &'static str,
-    &'static [&'static str],
-    &'static [Movement],
-);
+type Case = (&'static str, Input, &'static str, &'static [&'static str], &'static [Movement]);
 
 const CAPTURE: &[Movement] = &[Movement::Capture];
 const REFUND: &[Movement] = &[Movement::Refund];
@@ -142,22 +136,9 @@ fn answers() -> Vec<Case> {
 
 /// States in which an answer finds nothing to do.
 fn unmoved() -> impl Iterator<Item = Case> {
-    let late = [
-        "none",
-        "captured",
-        "declined",
-        "refunding",
-        "refunded",
-        "voided",
-        "tombstone",
-    ];
+    let late = ["none", "captured", "declined", "refunding", "refunded", "voided", "tombstone"];
     let late = late.into_iter().map(|status| (status, charged(Unknown)));
-    let all = [
-        "requested",
-        "unknown",
-        "requested, wanted",
-        "unknown, wanted",
-    ];
+    let all = ["requested", "unknown", "requested, wanted", "unknown, wanted"];
     let all = late.clone().map(|(status, _)| status).chain(all);
     let refunds = all.flat_map(|status| {
         [Approved, Declined, Unknown].map(|outcome| (status, refunded(outcome)))
@@ -180,11 +161,7 @@ fn every_state_of_a_payment_knows_every_input() {
         let never_asked = ["none", "tombstone"].contains(&before) && input == charged(Approved);
         assert_eq!(world.take(input), sends, "{case}");
         assert_eq!(world.status(ORDER), after, "{case}");
-        assert_eq!(
-            matches!(world.last_fate(), Fate::Dead(_)),
-            never_asked,
-            "{case}"
-        );
+        assert_eq!(matches!(world.last_fate(), Fate::Dead(_)), never_asked, "{case}");
         assert_eq!(world.moved(ORDER)[moved..], *moves, "{case}");
         world.assert_sound();
     }
@@ -207,11 +184,7 @@ fn every_command_gives_the_same_answer_when_it_comes_again() {
             world.last_fate().clone(),
         );
         assert_eq!(world.take(input).join(" "), first, "{case}");
-        assert_eq!(
-            (world.last_body(), world.last_fate()),
-            (body, &fate),
-            "{case}"
-        );
+        assert_eq!((world.last_body(), world.last_fate()), (body, &fate), "{case}");
         assert_eq!((world.rows, world.ledger), (rows, ledger), "{case}");
     }
 }
@@ -220,10 +193,7 @@ fn every_command_gives_the_same_answer_when_it_comes_again() {
 fn a_charge_is_answered_from_its_record_whatever_comes_later_under_the_same_order() {
     let mut world = world("captured");
     world.take(world::charge(ORDER, 999, "tok_decline"));
-    assert_eq!(
-        world.last_body(),
-        json!({ "order_id": ORDER, "amount": 250, "currency": "GBP" })
-    );
+    assert_eq!(world.last_body(), json!({ "order_id": ORDER, "amount": 250, "currency": "GBP" }));
 }
 
 #[test]
@@ -244,10 +214,7 @@ fn a_charge_that_comes_after_the_refund_is_refused() {
     let mut world = world("tombstone");
     assert_eq!(world.last_body(), json!({ "order_id": ORDER, "amount": 0 }));
     world.take(charge(AT_ONCE));
-    assert_eq!(
-        world.last_body(),
-        json!({ "order_id": ORDER, "reason": "refunded" })
-    );
+    assert_eq!(world.last_body(), json!({ "order_id": ORDER, "reason": "refunded" }));
     assert_eq!(*world.last_fate(), Fate::Rejected);
     assert!(world.ledger.is_empty());
 }
@@ -286,25 +253,15 @@ fn money_taken_for_an_order_that_never_asked_is_a_matter_for_people() {
     for status in ["none", "tombstone"] {
         let mut world = world(status);
         world.take(charged(Approved));
-        let Fate::Dead(refusal) = world.last_fate() else {
-            panic!("{:?}", world.last_fate())
-        };
-        assert_eq!(
-            refusal.text,
-            "order o-1 was charged by the provider, but never by us"
-        );
+        let Fate::Dead(refusal) = world.last_fate() else { panic!("{:?}", world.last_fate()) };
+        assert_eq!(refusal.text, "order o-1 was charged by the provider, but never by us");
     }
 }
 
 #[test]
 fn a_provider_out_in_the_world_is_called_for_everything() {
-    let payment = Payment {
-        immediate: Immediate::None,
-    };
-    let mut world = World {
-        payment,
-        ..World::default()
-    };
+    let payment = Payment { immediate: Immediate::None };
+    let mut world = World { payment, ..World::default() };
     assert_eq!(world.take(charge(AT_ONCE)), EXECUTE);
     assert_eq!(world.take(charged(Approved)), CHARGED);
     assert_eq!(world.take(refund()), EXECUTE);
@@ -320,18 +277,11 @@ fn payment_reads_its_messages_and_no_others() {
         "order_id": ORDER, "amount": 250, "currency": "GBP", "payment_token": AT_ONCE,
     });
     assert_eq!(read(ChargePayment::KIND, body), Ok(charge(AT_ONCE)));
-    assert_eq!(
-        read(RefundPayment::KIND, json!({ "order_id": ORDER })),
-        Ok(refund())
-    );
+    assert_eq!(read(RefundPayment::KIND, json!({ "order_id": ORDER })), Ok(refund()));
     let body = json!({ "order_id": ORDER, "operation": "charge", "outcome": "unknown" });
     assert_eq!(read(PaymentExecuted::KIND, body), Ok(charged(Unknown)));
     let refusal = read("payment.execute.v1", json!({})).unwrap_err();
     assert_eq!(refusal.reason, Reason::UnknownType);
-    let timer = Timer {
-        owner: ORDER.to_owned(),
-        step: "any".to_owned(),
-        round: 0,
-    };
+    let timer = Timer { owner: ORDER.to_owned(), step: "any".to_owned(), round: 0 };
     assert_eq!(Payment::due(&timer), None);
 }

@@ -39,54 +39,26 @@ impl World {
     /// Takes one more input; what it sends, by kind.
     pub(super) fn take(&mut self, input: Input) -> Vec<&str> {
         let before = self.sent.len();
-        self.batch(&[arrival(
-            format!("one-more-{}", self.fates.len()),
-            self.fates.len(),
-            input,
-        )]);
-        self.sent[before..]
-            .iter()
-            .map(|message| message.routing_key.as_str())
-            .collect()
+        self.batch(&[arrival(format!("one-more-{}", self.fates.len()), self.fates.len(), input)]);
+        self.sent[before..].iter().map(|message| message.routing_key.as_str()).collect()
     }
 
     /// Takes a batch: loads what it names, folds it, saves it.
     pub(super) fn batch(&mut self, arrivals: &[Arrival<Input>]) {
-        let asked: BTreeSet<OrderId> = arrivals
-            .iter()
-            .flat_map(|arrival| Payment::keys(&arrival.input))
-            .collect();
+        let asked: BTreeSet<OrderId> =
+            arrivals.iter().flat_map(|arrival| Payment::keys(&arrival.input)).collect();
         let found = self.rows.iter().filter(|(key, _)| asked.contains(key));
-        let found = found
-            .map(|(key, state)| (key.clone(), state.clone()))
-            .collect();
+        let found = found.map(|(key, state)| (key.clone(), state.clone())).collect();
         let batch: Vec<_> = arrivals.iter().collect();
-        let folded = fold(
-            &self.payment,
-            Uuid::nil(),
-            &batch,
-            States::new(asked, found),
-        );
+        let folded = fold(&self.payment, Uuid::nil(), &batch, States::new(asked, found));
         for (key, state) in folded.work.changes.created {
-            assert!(
-                self.rows.insert(key.clone(), state).is_none(),
-                "{key:?} is created twice"
-            );
+            assert!(self.rows.insert(key.clone(), state).is_none(), "{key:?} is created twice");
         }
         for (key, state) in folded.work.changes.updated {
-            assert!(
-                self.rows.insert(key.clone(), state).is_some(),
-                "{key:?} is not there"
-            );
+            assert!(self.rows.insert(key.clone(), state).is_some(), "{key:?} is not there");
         }
         self.ledger.extend(folded.work.entries);
-        self.sent.extend(
-            folded
-                .work
-                .outputs
-                .into_iter()
-                .flat_map(|(_, outgoing)| outgoing),
-        );
+        self.sent.extend(folded.work.outputs.into_iter().flat_map(|(_, outgoing)| outgoing));
         let panicked =
             |fate: &Fate| matches!(fate, Fate::Dead(dead) if dead.reason == Reason::Poison);
         assert!(!folded.fates.iter().any(panicked), "a decision panicked");
@@ -102,11 +74,7 @@ impl World {
     pub(super) fn moved(&self, id: &str) -> Vec<Movement> {
         let ours =
             |posting: &&Posting| posting.order == order(id) && posting.account == Account::Provider;
-        self.ledger
-            .iter()
-            .filter(ours)
-            .map(|posting| posting.movement)
-            .collect()
+        self.ledger.iter().filter(ours).map(|posting| posting.movement).collect()
     }
 
     /// The body of the message sent last.
@@ -122,17 +90,10 @@ impl World {
     pub(super) fn assert_sound(&self) {
         let mut sides = BTreeMap::<_, Vec<i64>>::new();
         for posting in &self.ledger {
-            sides
-                .entry((&posting.order, posting.movement))
-                .or_default()
-                .push(posting.amount);
+            sides.entry((&posting.order, posting.movement)).or_default().push(posting.amount);
         }
         for (movement, amounts) in sides {
-            assert_eq!(
-                amounts.len(),
-                2,
-                "{movement:?} happened once, on two accounts"
-            );
+            assert_eq!(amounts.len(), 2, "{movement:?} happened once, on two accounts");
             assert_eq!(amounts.iter().sum::<i64>(), 0, "{movement:?}");
         }
         for (order, state) in &self.rows {
@@ -163,36 +124,24 @@ pub(super) fn charge(id: &str, amount: i64, token: &str) -> Input {
 }
 
 pub(super) fn refund(id: &str) -> Input {
-    Input::Refund(RefundPayment {
-        order_id: order(id),
-    })
+    Input::Refund(RefundPayment { order_id: order(id) })
 }
 
 pub(super) fn executed(id: &str, operation: Operation, outcome: ExecutionOutcome) -> Input {
     let declined = outcome == ExecutionOutcome::Declined;
     let detail = declined.then(|| Note::new("card expired").unwrap());
-    Input::Executed(PaymentExecuted {
-        order_id: order(id),
-        operation,
-        outcome,
-        detail,
-    })
+    Input::Executed(PaymentExecuted { order_id: order(id), operation, outcome, detail })
 }
 
 /// Inputs as they arrive: a message each, a second apart.
 pub(super) fn arrivals(inputs: &[Input]) -> Vec<Arrival<Input>> {
     let numbered = inputs.iter().cloned().enumerate();
-    numbered
-        .map(|(n, input)| arrival(format!("message-{n}"), n, input))
-        .collect()
+    numbered.map(|(n, input)| arrival(format!("message-{n}"), n, input)).collect()
 }
 
 fn arrival(id: String, second: usize, input: Input) -> Arrival<Input> {
     Arrival {
-        cause: Cause {
-            source: "order",
-            id,
-        },
+        cause: Cause { source: "order", id },
         kind: "test",
         at: Micros(1_000_000 * i64::try_from(second).unwrap()),
         context: Context::default(),

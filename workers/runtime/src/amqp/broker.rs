@@ -127,8 +127,7 @@ impl Broker for AmqpBroker {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
         let declared = within(REPLY_TIMEOUT, "queue.declare", declare).await?;
-        let depth =
-            Depth { ready: declared.message_count(), consumers: declared.consumer_count() };
+        let depth = Depth { ready: declared.message_count(), consumers: declared.consumer_count() };
         within(REPLY_TIMEOUT, "channel.close", channel.close(200, "done".into())).await?;
         Ok(depth)
     }
@@ -233,14 +232,17 @@ impl AmqpPublisher {
                 Confirm::NotRequested => return Err(BrokerError("confirms are off".to_owned())),
             };
             confirmations.push(confirmation);
-            returned.extend(returning.map(|message| {
-                message.properties.message_id().as_ref().map(ToString::to_string)
-            }));
+            returned.extend(
+                returning.map(|message| {
+                    message.properties.message_id().as_ref().map(ToString::to_string)
+                }),
+            );
         }
         // A return may come attached to the confirm of another message: the id tells whose it is.
         for id in returned {
             let index = messages.iter().position(|message| Some(message.id()) == id.as_deref());
-            let index = index.ok_or_else(|| BrokerError("a foreign message returned".to_owned()))?;
+            let index =
+                index.ok_or_else(|| BrokerError("a foreign message returned".to_owned()))?;
             confirmations[index] = Confirmation::Returned;
         }
         Ok(confirmations)

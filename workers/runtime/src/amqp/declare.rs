@@ -24,7 +24,11 @@ pub async fn declare(broker: &AmqpBroker, ladder: &Ladder) -> Result<(), BrokerE
     }
     for queue in WORKERS.into_iter().flat_map(|party| queues(party, ladder)) {
         channel
-            .queue_declare(queue.name.as_str().into(), QueueDeclareOptions::durable(), table(&queue))
+            .queue_declare(
+                queue.name.as_str().into(),
+                QueueDeclareOptions::durable(),
+                table(&queue),
+            )
             .await
             .map_err(|error| BrokerError(format!("queue {}: {error}", queue.name)))?;
         for (exchange, key) in &queue.bindings {
@@ -78,8 +82,7 @@ pub async fn verify(broker: &AmqpBroker, party: Party, ladder: &Ladder) -> Resul
     for exchange in &EXCHANGES {
         // A check that fails kills its channel, so each has one of its own.
         let channel = broker.channel().await?;
-        let options =
-            ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
         let kind = ExchangeKind::Custom(exchange.kind.to_owned());
         match channel
             .exchange_declare(exchange.name.into(), kind, options, FieldTable::default())

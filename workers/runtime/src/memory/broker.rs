@@ -117,9 +117,11 @@ impl State {
         let Outgoing { exchange, routing_key, .. } = message;
         let is_bound = |queue: &QueueState| {
             (exchange.is_empty() && queue.declared.name == *routing_key)
-                || queue.declared.bindings.iter().any(|(bound, pattern)| {
-                    bound == exchange && matches(pattern, routing_key)
-                })
+                || queue
+                    .declared
+                    .bindings
+                    .iter()
+                    .any(|(bound, pattern)| bound == exchange && matches(pattern, routing_key))
         };
         let mut is_routed = false;
         for queue in self.queues.values_mut().filter(|queue| is_bound(queue)) {
@@ -142,7 +144,10 @@ impl State {
     fn expire(&mut self, now: Micros) {
         let mut expired = Vec::new();
         for queue in self.queues.values_mut() {
-            while queue.ready.front().is_some_and(|head| head.expires_at.is_some_and(|at| at <= now))
+            while queue
+                .ready
+                .front()
+                .is_some_and(|head| head.expires_at.is_some_and(|at| at <= now))
                 && let Some(waiting) = queue.ready.pop_front()
             {
                 let mut message = waiting.message;

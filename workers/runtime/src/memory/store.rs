@@ -251,9 +251,8 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
     ) -> Result<Vec<(Uuid, Vec<Outgoing>)>, StoreError> {
         let now = self.clock.now();
         let mut content = self.content().await;
-        let is_left = |batch: &Batch| {
-            !batch.is_sent && batch.at + age < now && batch.leased_until < now
-        };
+        let is_left =
+            |batch: &Batch| !batch.is_sent && batch.at + age < now && batch.leased_until < now;
         let left = content.batches.iter_mut().filter(|(_, batch)| is_left(batch));
         Ok(left
             .take(limit)

@@ -84,11 +84,7 @@ fn place(address: &Address) -> String {
     format!("{}:{}", address.host(), address.url.port().unwrap_or(5432))
 }
 
-fn settings(
-    address: &Address,
-    name: &str,
-    statement_timeout: Duration,
-) -> tokio_postgres::Config {
+fn settings(address: &Address, name: &str, statement_timeout: Duration) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
     let user = address.url.username();
     config
@@ -124,7 +120,9 @@ fn tls(address: &Address) -> Result<MakeRustlsConnect, StoreError> {
     if let Some(file) = &address.ca_file {
         let unreadable = |error| wrong(format!("can't read {}: {error}", file.display()));
         for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
-            roots.add(certificate.map_err(unreadable)?).map_err(|error| wrong(error.to_string()))?;
+            roots
+                .add(certificate.map_err(unreadable)?)
+                .map_err(|error| wrong(error.to_string()))?;
         }
     } else {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

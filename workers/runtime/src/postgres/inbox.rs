@@ -57,9 +57,8 @@ pub(super) async fn claim(
     }
     let fresh: BTreeSet<(String, String)> =
         rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let is_fresh = |claim: &Claim| {
-        fresh.contains(&(claim.cause.source.to_owned(), claim.cause.id.clone()))
-    };
+    let is_fresh =
+        |claim: &Claim| fresh.contains(&(claim.cause.source.to_owned(), claim.cause.id.clone()));
     let repeated: Vec<&Claim> = claims.iter().filter(|claim| !is_fresh(claim)).collect();
     let mut known = look_up(session, &repeated).await?;
     claims

@@ -22,8 +22,8 @@ pub(super) async fn file(session: Session<'_>, letter: &Letter) -> Result<(), St
     let Letter { explanation, body } = letter;
     let Explanation { properties, .. } = explanation;
     let attempts = i32::try_from(explanation.attempts).unwrap_or(i32::MAX);
-    let json = serde_json::to_string(properties)
-        .map_err(|error| StoreError::Data(error.to_string()))?;
+    let json =
+        serde_json::to_string(properties).map_err(|error| StoreError::Data(error.to_string()))?;
     let kind = properties.kind.as_deref().map(printable);
     let message_id = properties.message_id.as_deref().map(printable);
     let correlation_id = properties.correlation_id.as_deref().map(printable);

@@ -23,7 +23,8 @@ pub async fn migrate(address: &Address, own: Runner) -> Result<usize, StoreError
     // A session lock: whoever comes second waits, and then finds nothing left to do.
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.map_err(classify)?;
     let mut applied = 0;
-    for (mut runner, history) in [(bookkeeping::migrations::runner(), HISTORY), (own, OWN_HISTORY)] {
+    for (mut runner, history) in [(bookkeeping::migrations::runner(), HISTORY), (own, OWN_HISTORY)]
+    {
         runner.set_migration_table_name(history);
         let report = runner.run_async(&mut client).await.map_err(|error| {
             located(address, StoreError::Misconfigured(format!("migration failed: {error}")))

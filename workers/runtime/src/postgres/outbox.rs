@@ -63,9 +63,8 @@ pub(super) async fn store<D: Domain>(
     if work.outputs.is_empty() {
         return Ok(());
     }
-    let outputs = || {
-        work.outputs.iter().flat_map(|(cause, outputs)| outputs.iter().map(move |o| (cause, o)))
-    };
+    let outputs =
+        || work.outputs.iter().flat_map(|(cause, outputs)| outputs.iter().map(move |o| (cause, o)));
     let sources: Vec<&str> = outputs().map(|(cause, _)| cause.source).collect();
     let causes: Vec<&str> = outputs().map(|(cause, _)| cause.id.as_str()).collect();
     let exchanges: Vec<&str> = outputs().map(|(_, output)| output.exchange.as_str()).collect();

@@ -79,9 +79,7 @@ impl<'a> Session<'a> {
     ) -> Result<T, StoreError> {
         match tokio::time::timeout(self.deadline, work).await {
             Ok(outcome) => outcome.map_err(classify),
-            Err(_) => {
-                Err(StoreError::Unavailable(format!("no answer within {:?}", self.deadline)))
-            }
+            Err(_) => Err(StoreError::Unavailable(format!("no answer within {:?}", self.deadline))),
         }
     }
 }

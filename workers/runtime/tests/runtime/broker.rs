@@ -103,7 +103,10 @@ async fn what_is_published_arrives_unchanged_and_in_order(broker: &impl Broker) 
         let delivery = next(&mut deliveries).await?;
         assert_eq!(delivery.tag, n as u64 + 1);
         assert_eq!(delivery.returns, 0);
-        assert_eq!((&delivery.exchange, &delivery.routing_key), (&sent.exchange, &sent.routing_key));
+        assert_eq!(
+            (&delivery.exchange, &delivery.routing_key),
+            (&sent.exchange, &sent.routing_key)
+        );
         assert_eq!((&delivery.properties, &delivery.body), (&sent.properties, &sent.body));
     }
     acks.ack_up_to(50).await?;
@@ -171,7 +174,10 @@ async fn a_failed_message_comes_back_from_the_ladder(broker: &impl Broker) -> Ou
     for failed in 0..2u32 {
         let delivery = next(&mut deliveries).await?;
         assert_eq!(attempts(&delivery.properties), failed);
-        assert_eq!((delivery.properties.message_id.as_deref(), &*delivery.body), (Some("a"), &b"a"[..]));
+        assert_eq!(
+            (delivery.properties.message_id.as_deref(), &*delivery.body),
+            (Some("a"), &b"a"[..])
+        );
         let copy = ladder()
             .next_attempt(&delivery, STOCK_COMMANDS, Micros(1), &SystemEntropy)
             .ok_or_else(|| anyhow::anyhow!("exhausted too early"))?;

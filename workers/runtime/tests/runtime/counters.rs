@@ -67,9 +67,8 @@ impl Domain for Counters {
             Input::Panic => panic!("asked to"),
         };
         let value = states.get(name).copied().unwrap_or(0) + by;
-        let mut decision = Decision::nothing()
-            .change(name.clone(), value)
-            .entry((name.clone(), *by));
+        let mut decision =
+            Decision::nothing().change(name.clone(), value).entry((name.clone(), *by));
         decision.outputs.push(Output {
             kind: "stock.reserved.v1",
             correlation: name.clone(),

@@ -113,9 +113,9 @@ async fn run<B: Broker, S: Store<Counters>>(
         let id = letter.explanation.properties.message_id.clone();
         (id.unwrap_or_default(), letter)
     });
-    let outputs = outputs.into_iter().map(|delivery| {
-        (delivery.properties.message_id.unwrap_or_default(), delivery.body)
-    });
+    let outputs = outputs
+        .into_iter()
+        .map(|delivery| (delivery.properties.message_id.unwrap_or_default(), delivery.body));
     Ok((Result { outputs: outputs.collect(), letters: letters.collect() }, store))
 }
 

@@ -261,7 +261,8 @@ async fn suspects_are_counted_until_cleared(store: &impl Store<Counters>) -> Out
 async fn a_letter_that_comes_again_is_counted_and_nothing_is_lost(
     store: &impl Store<Counters>,
 ) -> Outcome {
-    let mut properties = Properties { message_id: Some("with \0 nul".to_owned()), ..Properties::default() };
+    let mut properties =
+        Properties { message_id: Some("with \0 nul".to_owned()), ..Properties::default() };
     properties.set_header("nul", HeaderValue::Text("a\0b".to_owned()));
     let delivery = Delivery {
         tag: 1,

@@ -18,13 +18,7 @@ fn reserve(pieces: i64) -> Input {
 fn an_article_begins_with_its_first_adjustment() {
     let mut world = World::default();
     assert_eq!(world.take(adjust("a-1", "cup", 7)), ["stock.adjusted.v1"]);
-    assert_eq!(
-        world.item("cup"),
-        Item {
-            on_hand: 7,
-            reserved: 0
-        }
-    );
+    assert_eq!(world.item("cup"), Item { on_hand: 7, reserved: 0 });
     let adjusted = json!({
         "adjustment_id": "a-1", "sku": "cup", "delta": 7, "on_hand": 7, "reserved": 0,
     });
@@ -36,13 +30,7 @@ fn an_article_begins_with_its_first_adjustment() {
 fn an_adjustment_counts_once_and_answers_as_it_did_the_first_time() {
     let mut world = World::default().after(&[adjust("a-1", "cup", 7), reserve(2)]);
     world.take(adjust("a-1", "cup", 7));
-    assert_eq!(
-        world.item("cup"),
-        Item {
-            on_hand: 7,
-            reserved: 2
-        }
-    );
+    assert_eq!(world.item("cup"), Item { on_hand: 7, reserved: 2 });
     assert_eq!(world.last_body()["reserved"], 0);
     assert_eq!(*world.last_fate(), Fate::Done);
 }
@@ -50,19 +38,12 @@ fn an_adjustment_counts_once_and_answers_as_it_did_the_first_time() {
 #[test]
 fn an_adjustment_never_takes_what_is_reserved() {
     let mut world = World::with(&[("cup", 10)]).after(&[reserve(4)]);
-    assert_eq!(
-        world.take(adjust("a-1", "cup", -7)),
-        ["stock.adjust-refused.v1"]
-    );
+    assert_eq!(world.take(adjust("a-1", "cup", -7)), ["stock.adjust-refused.v1"]);
     assert_eq!(world.last_body()["reason"], "below_reserved");
     assert_eq!(*world.last_fate(), Fate::Rejected);
     world.take(Input::Release(order(ORDER)));
     world.take(adjust("a-1", "cup", -7));
-    assert_eq!(
-        world.last_body()["reason"],
-        "below_reserved",
-        "it was refused for good"
-    );
+    assert_eq!(world.last_body()["reason"], "below_reserved", "it was refused for good");
     assert_eq!(world.take(adjust("a-2", "cup", -10)), ["stock.adjusted.v1"]);
     assert_eq!(world.item("cup"), Item::default());
     world.assert_sound();

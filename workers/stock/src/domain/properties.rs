@@ -26,9 +26,7 @@ fn permutations(inputs: &[Input]) -> Vec<Vec<Input>> {
 }
 
 fn every_way(inputs: &[Input]) -> impl Iterator<Item = World> {
-    permutations(inputs)
-        .into_iter()
-        .map(|inputs| World::with(&[("cup", 10)]).after(&inputs))
+    permutations(inputs).into_iter().map(|inputs| World::with(&[("cup", 10)]).after(&inputs))
 }
 
 #[test]
@@ -37,21 +35,9 @@ fn a_confirmed_order_takes_its_goods_once_in_any_order_of_arrival() {
     let reserve = Input::Reserve(order("o-1"), cups.clone());
     let confirmed = Input::OrderConfirmed(order("o-1"), cups);
     let expiry = Input::ExpiryDue(order("o-1"));
-    for world in every_way(&[
-        reserve.clone(),
-        reserve,
-        confirmed.clone(),
-        confirmed,
-        expiry,
-    ]) {
+    for world in every_way(&[reserve.clone(), reserve, confirmed.clone(), confirmed, expiry]) {
         assert_eq!(world.status("o-1"), "committed");
-        assert_eq!(
-            world.item("cup"),
-            Item {
-                on_hand: 6,
-                reserved: 0
-            }
-        );
+        assert_eq!(world.item("cup"), Item { on_hand: 6, reserved: 0 });
         world.assert_sound();
     }
 }
@@ -63,13 +49,7 @@ fn a_cancelled_order_holds_nothing_in_any_order_of_arrival() {
     let expiry = Input::ExpiryDue(order("o-1"));
     for world in every_way(&[reserve.clone(), reserve, release.clone(), release, expiry]) {
         assert!(["released", "expired"].contains(&world.status("o-1")));
-        assert_eq!(
-            world.item("cup"),
-            Item {
-                on_hand: 10,
-                reserved: 0
-            }
-        );
+        assert_eq!(world.item("cup"), Item { on_hand: 10, reserved: 0 });
         world.assert_sound();
     }
 }
@@ -86,13 +66,7 @@ fn even_a_release_of_a_confirmed_order_keeps_the_count_in_any_order_of_arrival()
     ];
     for world in every_way(&inputs) {
         assert_eq!(world.status("o-1"), "committed", "the charge is the pivot");
-        assert_eq!(
-            world.item("cup"),
-            Item {
-                on_hand: 6,
-                reserved: 0
-            }
-        );
+        assert_eq!(world.item("cup"), Item { on_hand: 6, reserved: 0 });
         world.assert_sound();
     }
 }

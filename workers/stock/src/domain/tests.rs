@@ -50,13 +50,7 @@ fn world(status: &str) -> World {
 }
 
 /// State, input, the state after it, what it sends, what the ledger gains.
-type Case = (
-    &'static str,
-    Input,
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-);
+type Case = (&'static str, Input, &'static str, &'static [&'static str], &'static [&'static str]);
 
 #[rustfmt::skip]
 fn cases() -> Vec<Case> {
@@ -130,21 +124,14 @@ fn every_input_gives_the_same_answer_when_it_comes_again() {
     for (before, input, ..) in cases() {
         let mut world = world(before);
         let first = world.take(input.clone()).join(" ");
-        let (rows, ledger, fate) = (
-            world.rows.clone(),
-            world.ledger.clone(),
-            world.last_fate().clone(),
-        );
+        let (rows, ledger, fate) =
+            (world.rows.clone(), world.ledger.clone(), world.last_fate().clone());
         let body = world.sent.last().map(|message| message.body.clone());
         let case = format!("{before} + {input:?}");
         // An expiry is over once it has happened; nobody waits for an answer to it.
         if !matches!(input, Input::ExpiryDue(_)) {
             assert_eq!(world.take(input).join(" "), first, "{case}");
-            assert_eq!(
-                world.sent.last().map(|message| message.body.clone()),
-                body,
-                "{case}"
-            );
+            assert_eq!(world.sent.last().map(|message| message.body.clone()), body, "{case}");
             assert_eq!(*world.last_fate(), fate, "{case}");
         } else {
             assert!(world.take(input).is_empty(), "{case}");
@@ -158,13 +145,7 @@ fn an_order_is_reserved_whole_or_not_at_all() {
     let mut world = World::with(&[("cup", 10), ("plate", 1)]);
     let asked = goods(&[("cup", 4), ("plate", 2), ("spoon", 1)]);
     world.take(Input::Reserve(order(ORDER), asked));
-    assert_eq!(
-        world.item("cup"),
-        Item {
-            on_hand: 10,
-            reserved: 0
-        }
-    );
+    assert_eq!(world.item("cup"), Item { on_hand: 10, reserved: 0 });
     let shortages = json!([
         { "sku": "plate", "requested": 2, "available": 1 },
         { "sku": "spoon", "requested": 1, "available": 0 },
@@ -172,11 +153,7 @@ fn an_order_is_reserved_whole_or_not_at_all() {
     let rejected = json!({ "order_id": ORDER, "reason": "out_of_stock", "shortages": shortages });
     assert_eq!(world.last_body(), rejected);
     assert_eq!(*world.last_fate(), Fate::Rejected);
-    assert_eq!(
-        world.item("spoon"),
-        Item::default(),
-        "asking does not create an article"
-    );
+    assert_eq!(world.item("spoon"), Item::default(), "asking does not create an article");
 }
 
 #[test]
@@ -190,18 +167,11 @@ fn a_rejected_order_hears_the_same_shortages_when_the_goods_have_come() {
 
 #[test]
 fn a_refused_order_hears_why() {
-    let reasons = [
-        ("released", "released"),
-        ("tombstone", "released"),
-        ("expired", "expired"),
-    ];
+    let reasons = [("released", "released"), ("tombstone", "released"), ("expired", "expired")];
     for (status, reason) in reasons {
         let mut world = world(status);
         world.take(reserve(4));
-        assert_eq!(
-            world.last_body(),
-            json!({ "order_id": ORDER, "reason": reason })
-        );
+        assert_eq!(world.last_body(), json!({ "order_id": ORDER, "reason": reason }));
         assert_eq!(*world.last_fate(), Fate::Rejected);
     }
 }
@@ -209,34 +179,13 @@ fn a_refused_order_hears_why() {
 #[test]
 fn a_reservation_expires_after_eight_days_unless_it_is_settled() {
     let mut world = world("reserved");
-    let timer = Timer {
-        owner: ORDER.to_owned(),
-        step: EXPIRE.to_owned(),
-        round: 0,
-    };
+    let timer = Timer { owner: ORDER.to_owned(), step: EXPIRE.to_owned(), round: 0 };
     let after = Duration::from_secs(691_200);
-    assert_eq!(
-        world.timers[ORDER],
-        TimerChange::Set {
-            timer: timer.clone(),
-            after
-        }
-    );
+    assert_eq!(world.timers[ORDER], TimerChange::Set { timer: timer.clone(), after });
     assert_eq!(Stock::due(&timer), Some(expiry()));
-    assert_eq!(
-        Stock::due(&Timer {
-            step: "other".to_owned(),
-            ..timer
-        }),
-        None
-    );
+    assert_eq!(Stock::due(&Timer { step: "other".to_owned(), ..timer }), None);
     world.take(confirmed(4));
-    assert_eq!(
-        world.timers[ORDER],
-        TimerChange::Clear {
-            owner: ORDER.to_owned()
-        }
-    );
+    assert_eq!(world.timers[ORDER], TimerChange::Clear { owner: ORDER.to_owned() });
 }
 
 #[test]
@@ -246,13 +195,7 @@ fn a_shortfall_stays_one_when_the_goods_have_come() {
     world.take(adjust("a-1", "cup", 100));
     assert_eq!(world.take(confirmed(11)), ["stock.shortfall.v1"]);
     assert_eq!(world.last_body(), shortfall);
-    assert_eq!(
-        world.item("cup"),
-        Item {
-            on_hand: 110,
-            reserved: 0
-        }
-    );
+    assert_eq!(world.item("cup"), Item { on_hand: 110, reserved: 0 });
 }
 
 #[test]
@@ -260,11 +203,7 @@ fn an_order_of_services_alone_concerns_no_stock() {
     for status in ["none", "rejected", "released", "expired", "committed"] {
         let mut world = world(status);
         let before = world.rows.clone();
-        assert!(
-            world
-                .take(Input::OrderConfirmed(order(ORDER), goods(&[])))
-                .is_empty()
-        );
+        assert!(world.take(Input::OrderConfirmed(order(ORDER), goods(&[]))).is_empty());
         assert_eq!(world.rows, before, "{status}");
     }
 }
@@ -275,21 +214,14 @@ fn goods_are_summed_by_article_without_services_and_empty_lines() {
         { "sku": "cup", "pieces": 2 }, { "sku": "cup", "pieces": 3 }, { "sku": "jug", "pieces": 0 },
     ]);
     let body = json!({ "order_id": ORDER, "lines": lines }).to_string();
-    assert_eq!(
-        Stock::decode(ReserveStock::KIND, body.as_bytes()),
-        Ok(reserve(5))
-    );
+    assert_eq!(Stock::decode(ReserveStock::KIND, body.as_bytes()), Ok(reserve(5)));
 
     let line = |sku, quantity, service| {
         json!({
             "sku": sku, "quantity": quantity, "unit_price": 1, "service": service,
         })
     };
-    let lines = json!([
-        line("cup", 2, false),
-        line("POST", 1, true),
-        line("cup", 3, false)
-    ]);
+    let lines = json!([line("cup", 2, false), line("POST", 1, true), line("cup", 3, false)]);
     let body = json!({
         "order_id": ORDER, "version": 3, "status": "confirmed", "lines": lines, "total": 6,
     });
@@ -304,10 +236,7 @@ fn a_demand_beyond_all_numbers_is_out_of_stock() {
     let mut world = World::with(&[("cup", Pieces::MAX)]);
     world.take(Stock::decode(ReserveStock::KIND, body.as_bytes()).unwrap());
     assert_eq!(world.status(ORDER), "rejected");
-    assert_eq!(
-        world.last_body()["shortages"][0]["requested"],
-        json!(Pieces::MAX)
-    );
+    assert_eq!(world.last_body()["shortages"][0]["requested"], json!(Pieces::MAX));
 }
 
 #[test]
@@ -315,10 +244,7 @@ fn what_stock_does_not_take_is_an_unknown_type() {
     let refusal = Stock::decode("order.place.v1", b"{}").unwrap_err();
     assert_eq!(refusal.reason, Reason::UnknownType);
     let body = json!({ "order_id": ORDER }).to_string();
-    assert_eq!(
-        Stock::decode(ReleaseStock::KIND, body.as_bytes()),
-        Ok(release())
-    );
+    assert_eq!(Stock::decode(ReleaseStock::KIND, body.as_bytes()), Ok(release()));
     let broken = Stock::decode(ReleaseStock::KIND, b"{}").unwrap_err();
     assert_eq!(broken.reason, Reason::InvalidContent);
 }

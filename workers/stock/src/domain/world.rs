@@ -32,13 +32,8 @@ impl World {
     pub(super) fn with(articles: &[(&str, i64)]) -> Self {
         let mut world = Self::default();
         for (article, pieces) in articles {
-            let item = Item {
-                on_hand: *pieces,
-                reserved: 0,
-            };
-            world
-                .rows
-                .insert(Key::Item(sku(article)), State::Item(item));
+            let item = Item { on_hand: *pieces, reserved: 0 };
+            world.rows.insert(Key::Item(sku(article)), State::Item(item));
             let origin = Origin::Adjustment(AdjustmentId::new("opening").unwrap());
             let operation = Operation::Adjust;
             let at = Micros(0);
@@ -66,18 +61,13 @@ impl World {
         let before = self.sent.len();
         let cause = format!("one-more-{before}-{}", self.fates.len());
         self.batch(&[arrival(cause, self.fates.len(), input)]);
-        self.sent[before..]
-            .iter()
-            .map(|message| message.routing_key.as_str())
-            .collect()
+        self.sent[before..].iter().map(|message| message.routing_key.as_str()).collect()
     }
 
     /// Takes a batch: loads what it names and what that leads to, folds it, saves it.
     pub(super) fn batch(&mut self, arrivals: &[Arrival<Input>]) {
-        let asked: BTreeSet<Key> = arrivals
-            .iter()
-            .flat_map(|arrival| Stock::keys(&arrival.input))
-            .collect();
+        let asked: BTreeSet<Key> =
+            arrivals.iter().flat_map(|arrival| Stock::keys(&arrival.input)).collect();
         let named: BTreeSet<Key> = asked
             .iter()
             .filter_map(|key| self.rows.get(key))
@@ -89,25 +79,13 @@ impl World {
         let batch: Vec<_> = arrivals.iter().collect();
         let folded = fold(&Stock::default(), Uuid::nil(), &batch, states);
         for (key, state) in folded.work.changes.created {
-            assert!(
-                self.rows.insert(key.clone(), state).is_none(),
-                "{key:?} is created twice"
-            );
+            assert!(self.rows.insert(key.clone(), state).is_none(), "{key:?} is created twice");
         }
         for (key, state) in folded.work.changes.updated {
-            assert!(
-                self.rows.insert(key.clone(), state).is_some(),
-                "{key:?} is not there"
-            );
+            assert!(self.rows.insert(key.clone(), state).is_some(), "{key:?} is not there");
         }
         self.ledger.extend(folded.work.entries);
-        self.sent.extend(
-            folded
-                .work
-                .outputs
-                .into_iter()
-                .flat_map(|(_, outgoing)| outgoing),
-        );
+        self.sent.extend(folded.work.outputs.into_iter().flat_map(|(_, outgoing)| outgoing));
         self.timers.extend(folded.work.timers);
         let panicked =
             |fate: &Fate| matches!(fate, Fate::Dead(dead) if dead.reason == Reason::Poison);
@@ -130,10 +108,7 @@ impl World {
     }
 
     pub(super) fn adjustment(&self, id: &str) -> Option<&Adjustment> {
-        match self
-            .rows
-            .get(&Key::Adjustment(AdjustmentId::new(id).unwrap()))?
-        {
+        match self.rows.get(&Key::Adjustment(AdjustmentId::new(id).unwrap()))? {
             State::Adjustment(adjustment) => Some(adjustment),
             _ => None,
         }
@@ -141,18 +116,13 @@ impl World {
 
     /// The word of an order's status, or `none`.
     pub(super) fn status(&self, id: &str) -> &'static str {
-        self.reservation(id)
-            .map_or("none", |reservation| reservation.status.word())
+        self.reservation(id).map_or("none", |reservation| reservation.status.word())
     }
 
     /// What the ledger says was done for an order, in order.
     pub(super) fn done_for(&self, id: &str) -> Vec<&'static str> {
         let of_order = |posting: &&Posting| posting.origin.order() == Some(id);
-        self.ledger
-            .iter()
-            .filter(of_order)
-            .map(|posting| posting.operation.word())
-            .collect()
+        self.ledger.iter().filter(of_order).map(|posting| posting.operation.word()).collect()
     }
 
     /// The body of the message sent last.
@@ -168,11 +138,7 @@ impl World {
     pub(super) fn assert_sound(&self) {
         let mut held = Goods::new();
         for state in self.rows.values() {
-            if let State::Reservation(Reservation {
-                status: Status::Reserved,
-                goods,
-            }) = state
-            {
+            if let State::Reservation(Reservation { status: Status::Reserved, goods }) = state {
                 for (sku, pieces) in goods {
                     *held.entry(sku.clone()).or_default() += pieces;
                 }
@@ -182,31 +148,18 @@ impl World {
             let (Key::Item(sku), State::Item(item)) = (key, state) else {
                 continue;
             };
-            assert!(
-                0 <= item.reserved && item.reserved <= item.on_hand,
-                "{sku}: {item:?}"
-            );
-            assert_eq!(
-                item.reserved,
-                held.get(sku).copied().unwrap_or(0),
-                "{sku} is held"
-            );
+            assert!(0 <= item.reserved && item.reserved <= item.on_hand, "{sku}: {item:?}");
+            assert_eq!(item.reserved, held.get(sku).copied().unwrap_or(0), "{sku} is held");
             let postings = self.ledger.iter().filter(|posting| posting.sku == *sku);
             let sum = |operation| {
-                let of = postings
-                    .clone()
-                    .filter(move |posting| posting.operation == operation);
+                let of = postings.clone().filter(move |posting| posting.operation == operation);
                 of.map(|posting| posting.pieces).sum::<i64>()
             };
             let (adjusted, reserved) = (sum(Operation::Adjust), sum(Operation::Reserve));
             let (released, expired) = (sum(Operation::Release), sum(Operation::Expire));
             let committed = sum(Operation::Commit);
             assert_eq!(item.on_hand, adjusted - committed, "{sku} on hand");
-            assert_eq!(
-                item.reserved,
-                reserved - released - expired - committed,
-                "{sku} reserved"
-            );
+            assert_eq!(item.reserved, reserved - released - expired - committed, "{sku} reserved");
         }
     }
 }
@@ -220,10 +173,7 @@ pub(super) fn order(id: &str) -> OrderId {
 }
 
 pub(super) fn goods(lines: &[(&str, i64)]) -> Goods {
-    lines
-        .iter()
-        .map(|(article, pieces)| (sku(article), *pieces))
-        .collect()
+    lines.iter().map(|(article, pieces)| (sku(article), *pieces)).collect()
 }
 
 pub(super) fn adjust(id: &str, article: &str, delta: i64) -> Input {
@@ -238,17 +188,12 @@ pub(super) fn adjust(id: &str, article: &str, delta: i64) -> Input {
 /// Inputs as they arrive: a message each, a second apart.
 pub(super) fn arrivals(inputs: &[Input]) -> Vec<Arrival<Input>> {
     let numbered = inputs.iter().cloned().enumerate();
-    numbered
-        .map(|(n, input)| arrival(format!("message-{n}"), n, input))
-        .collect()
+    numbered.map(|(n, input)| arrival(format!("message-{n}"), n, input)).collect()
 }
 
 fn arrival(id: String, second: usize, input: Input) -> Arrival<Input> {
     Arrival {
-        cause: Cause {
-            source: "order",
-            id,
-        },
+        cause: Cause { source: "order", id },
         kind: "test",
         at: Micros(1_000_000 * i64::try_from(second).unwrap()),
         context: Context::default(),

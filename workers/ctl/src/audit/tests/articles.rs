@@ -4,13 +4,7 @@ use crate::audit::articles::{Article, judge_article};
 
 /// 100 came in, 6 went out, 4 are reserved.
 fn article() -> Article {
-    Article {
-        counts: Some((94, 4)),
-        entries: 4,
-        ledger: (94, 4),
-        posted: (1, 100),
-        made: (1, 100),
-    }
+    Article { counts: Some((94, 4)), entries: 4, ledger: (94, 4), posted: (1, 100), made: (1, 100) }
 }
 
 #[test]
@@ -21,12 +15,8 @@ fn an_article_is_the_sum_of_its_ledger() {
         ("article_lost", |it| it.counts = None),
         ("on_hand_wrong", |it| it.ledger.0 = 93),
         ("reserved_wrong", |it| it.ledger.1 = 5),
-        ("stock_impossible", |it| {
-            (it.counts, it.ledger) = (Some((94, 95)), (94, 95))
-        }),
-        ("stock_impossible", |it| {
-            (it.counts, it.ledger) = (Some((94, -1)), (94, -1))
-        }),
+        ("stock_impossible", |it| (it.counts, it.ledger) = (Some((94, 95)), (94, 95))),
+        ("stock_impossible", |it| (it.counts, it.ledger) = (Some((94, -1)), (94, -1))),
         ("adjustments_wrong", |it| it.posted = (2, 200)),
         ("adjustments_wrong", |it| it.made = (0, 0)),
     ];

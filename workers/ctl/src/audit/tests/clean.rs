@@ -37,11 +37,7 @@ fn goods_that_were_taken_after_the_reservation_had_expired() {
     let mut facts = confirmed();
     for moves in facts.stock.moves.values_mut() {
         let pieces = moves.committed;
-        *moves = Moves {
-            reserved: 2 * pieces,
-            expired: pieces,
-            ..*moves
-        };
+        *moves = Moves { reserved: 2 * pieces, expired: pieces, ..*moves };
     }
     is(&facts, "confirmed");
 }
@@ -58,32 +54,16 @@ fn a_shortfall_on_record() {
 #[test]
 fn an_order_that_found_too_little_stock() {
     let nothing = PaymentSide::default();
-    is(
-        &facts(OrderStatus::Rejected, stock("rejected"), nothing),
-        "rejected",
-    );
+    is(&facts(OrderStatus::Rejected, stock("rejected"), nothing), "rejected");
 }
 
 #[test]
 fn an_order_that_was_undone() {
     is(&cancelled(), "cancelled");
     let nothing = PaymentSide::default;
-    is(
-        &facts(OrderStatus::Cancelled, stock("released"), nothing()),
-        "cancelled",
-    );
-    is(
-        &facts(
-            OrderStatus::Cancelled,
-            stock("expired"),
-            payment("declined"),
-        ),
-        "cancelled",
-    );
-    is(
-        &facts(OrderStatus::Cancelled, stock("rejected"), payment("voided")),
-        "cancelled",
-    );
+    is(&facts(OrderStatus::Cancelled, stock("released"), nothing()), "cancelled");
+    is(&facts(OrderStatus::Cancelled, stock("expired"), payment("declined")), "cancelled");
+    is(&facts(OrderStatus::Cancelled, stock("rejected"), payment("voided")), "cancelled");
     is(&without_goods(cancelled()), "cancelled");
 }
 
@@ -101,10 +81,6 @@ fn tombstones_without_an_order() {
     if let Some(reservation) = &mut released.reservation {
         reservation.lines.clear();
     }
-    let facts = Facts {
-        stock: released,
-        payment: payment("voided"),
-        ..Facts::default()
-    };
+    let facts = Facts { stock: released, payment: payment("voided"), ..Facts::default() };
     is(&facts, "tombstone");
 }

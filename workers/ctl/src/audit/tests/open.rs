@@ -24,11 +24,7 @@ fn a_saga_names_the_answer_it_waits_for() {
         (true, false, "awaits_release"),
         (false, true, "awaits_refund"),
     ] {
-        let mut facts = facts(
-            OrderStatus::Cancelling,
-            stock("reserved"),
-            payment("captured"),
-        );
+        let mut facts = facts(OrderStatus::Cancelling, stock("reserved"), payment("captured"));
         order(&mut facts).owes_release = release;
         order(&mut facts).owes_refund = refund;
         assert_eq!(judged(&facts, &nothing()), [reason]);
@@ -39,11 +35,7 @@ fn a_saga_names_the_answer_it_waits_for() {
 fn answers_that_are_on_their_way_are_no_contradiction() {
     for status in ["reserved", "rejected", "expired"] {
         let facts = facts(OrderStatus::Pending, stock(status), PaymentSide::default());
-        assert_eq!(
-            judged(&facts, &nothing()),
-            ["awaits_reservation"],
-            "{status}"
-        );
+        assert_eq!(judged(&facts, &nothing()), ["awaits_reservation"], "{status}");
     }
     for status in ["requested", "unknown", "captured", "declined"] {
         let facts = facts(OrderStatus::Reserved, stock("reserved"), payment(status));
@@ -65,11 +57,7 @@ fn the_reason_says_for_how_long_and_until_when() {
 
 /// Confirmed, but the stock has not heard of it yet.
 fn uncommitted() -> Facts {
-    facts(
-        OrderStatus::Confirmed,
-        stock("reserved"),
-        payment("captured"),
-    )
+    facts(OrderStatus::Confirmed, stock("reserved"), payment("captured"))
 }
 
 #[test]
@@ -82,11 +70,7 @@ fn a_commit_is_under_way_as_long_as_it_may_be_somewhere() {
         waiting_in("stock.dead", Stock, Dead),
         unsent_of(Order),
     ] {
-        assert_eq!(
-            judged(&uncommitted(), &place),
-            ["commit_under_way"],
-            "{place:?}"
-        );
+        assert_eq!(judged(&uncommitted(), &place), ["commit_under_way"], "{place:?}");
     }
     for elsewhere in [
         nothing(),
@@ -95,31 +79,15 @@ fn a_commit_is_under_way_as_long_as_it_may_be_somewhere() {
         waiting_in("payment.retry.0.1000ms", Payment, Retry),
         unsent_of(Stock),
     ] {
-        assert_eq!(
-            judged(&uncommitted(), &elsewhere),
-            ["commit_missing"],
-            "{elsewhere:?}"
-        );
+        assert_eq!(judged(&uncommitted(), &elsewhere), ["commit_missing"], "{elsewhere:?}");
     }
 }
 
 #[test]
 fn a_compensation_is_under_way_as_long_as_it_may_be_somewhere() {
-    let held = facts(
-        OrderStatus::Cancelled,
-        stock("reserved"),
-        PaymentSide::default(),
-    );
-    let kept = facts(
-        OrderStatus::Cancelled,
-        StockSide::default(),
-        payment("refunding"),
-    );
-    let asked = facts(
-        OrderStatus::Rejected,
-        stock("rejected"),
-        payment("requested"),
-    );
+    let held = facts(OrderStatus::Cancelled, stock("reserved"), PaymentSide::default());
+    let kept = facts(OrderStatus::Cancelled, StockSide::default(), payment("refunding"));
+    let asked = facts(OrderStatus::Rejected, stock("rejected"), payment("requested"));
     let effects = waiting_in("payment.effects", Party::Payment, QueueKind::Work);
     let settle = waiting_in("stock.settle", Party::Stock, QueueKind::Work);
     assert_eq!(judged(&held, &settle), ["release_under_way"]);
@@ -152,9 +120,6 @@ fn what_changed_while_it_was_read_is_not_judged() {
     facts.payment = PaymentSide::default();
     facts.has_moved = true;
     assert_eq!(judged(&facts, &nothing()), ["moving"]);
-    let placed_meanwhile = Facts {
-        has_moved: true,
-        ..Facts::default()
-    };
+    let placed_meanwhile = Facts { has_moved: true, ..Facts::default() };
     assert_eq!(judged(&placed_meanwhile, &nothing()), ["moving"]);
 }

@@ -23,11 +23,7 @@ pub(super) fn goods() -> BTreeMap<String, i64> {
 /// An order that stands at `status` since its version `version`.
 pub(super) fn at(status: OrderStatus, version: i64) -> Facts {
     let is_final = status.is_final();
-    let deadline = Deadline {
-        step: "reserve".to_owned(),
-        round: 1,
-        due_in_seconds: 18,
-    };
+    let deadline = Deadline { step: "reserve".to_owned(), round: 1, due_in_seconds: 18 };
     let order = Order {
         status,
         version,
@@ -52,11 +48,7 @@ pub(super) fn at(status: OrderStatus, version: i64) -> Facts {
     };
     Facts {
         order_id: "536365".to_owned(),
-        order: OrderSide {
-            order: Some(order),
-            history,
-            unreadable: None,
-        },
+        order: OrderSide { order: Some(order), history, unreadable: None },
         ..Facts::default()
     }
 }
@@ -65,36 +57,15 @@ pub(super) fn at(status: OrderStatus, version: i64) -> Facts {
 pub(super) fn stock(status: &str) -> StockSide {
     let moves = |pieces| match status {
         "rejected" | "short" => Moves::default(),
-        "reserved" => Moves {
-            reserved: pieces,
-            ..Moves::default()
-        },
-        "released" => Moves {
-            reserved: pieces,
-            released: pieces,
-            ..Moves::default()
-        },
-        "expired" => Moves {
-            reserved: pieces,
-            expired: pieces,
-            ..Moves::default()
-        },
-        "committed" => Moves {
-            reserved: pieces,
-            committed: pieces,
-            ..Moves::default()
-        },
+        "reserved" => Moves { reserved: pieces, ..Moves::default() },
+        "released" => Moves { reserved: pieces, released: pieces, ..Moves::default() },
+        "expired" => Moves { reserved: pieces, expired: pieces, ..Moves::default() },
+        "committed" => Moves { reserved: pieces, committed: pieces, ..Moves::default() },
         other => panic!("no reservation is {other}"),
     };
     StockSide {
-        reservation: Some(Reservation {
-            status: status.to_owned(),
-            lines: goods(),
-        }),
-        moves: goods()
-            .into_iter()
-            .map(|(sku, pieces)| (sku, moves(pieces)))
-            .collect(),
+        reservation: Some(Reservation { status: status.to_owned(), lines: goods() }),
+        moves: goods().into_iter().map(|(sku, pieces)| (sku, moves(pieces))).collect(),
         unreadable: None,
     }
 }
@@ -119,38 +90,22 @@ pub(super) fn payment(status: &str) -> PaymentSide {
             refunds,
             capture_balance: 0,
             refund_balance: 0,
-            currencies: if captures > 0 {
-                vec!["GBP".to_owned()]
-            } else {
-                vec![]
-            },
+            currencies: if captures > 0 { vec!["GBP".to_owned()] } else { vec![] },
         },
     }
 }
 
 /// An order with stock and payment.
 pub(super) fn facts(status: OrderStatus, stock: StockSide, payment: PaymentSide) -> Facts {
-    Facts {
-        stock,
-        payment,
-        ..at(status, 3)
-    }
+    Facts { stock, payment, ..at(status, 3) }
 }
 
 pub(super) fn confirmed() -> Facts {
-    facts(
-        OrderStatus::Confirmed,
-        stock("committed"),
-        payment("captured"),
-    )
+    facts(OrderStatus::Confirmed, stock("committed"), payment("captured"))
 }
 
 pub(super) fn cancelled() -> Facts {
-    facts(
-        OrderStatus::Cancelled,
-        stock("released"),
-        payment("refunded"),
-    )
+    facts(OrderStatus::Cancelled, stock("released"), payment("refunded"))
 }
 
 pub(super) fn pending() -> Facts {
@@ -158,11 +113,7 @@ pub(super) fn pending() -> Facts {
 }
 
 pub(super) fn reserved() -> Facts {
-    facts(
-        OrderStatus::Reserved,
-        stock("reserved"),
-        PaymentSide::default(),
-    )
+    facts(OrderStatus::Reserved, stock("reserved"), PaymentSide::default())
 }
 
 /// The order of these facts.
@@ -177,48 +128,24 @@ pub(super) fn content(facts: &mut Facts) -> &mut Content {
 
 /// The reservation of these facts.
 pub(super) fn reservation(facts: &mut Facts) -> &mut Reservation {
-    facts
-        .stock
-        .reservation
-        .as_mut()
-        .expect("there is a reservation")
+    facts.stock.reservation.as_mut().expect("there is a reservation")
 }
 
 /// One message in the queue.
 pub(super) fn waiting_in(name: &str, party: Party, kind: QueueKind) -> Waiting {
     let name = name.to_owned();
-    let queue = QueueDepth {
-        name,
-        party,
-        kind,
-        ready: 1,
-        consumers: 1,
-    };
-    Waiting {
-        queues: vec![queue],
-        outboxes: vec![],
-    }
+    let queue = QueueDepth { name, party, kind, ready: 1, consumers: 1 };
+    Waiting { queues: vec![queue], outboxes: vec![] }
 }
 
 /// One batch in the outbox.
 pub(super) fn unsent_of(party: Party) -> Waiting {
-    let outbox = Outbox {
-        party,
-        unsent_batches: 1,
-        oldest_seconds: 2,
-    };
-    Waiting {
-        queues: vec![],
-        outboxes: vec![outbox],
-    }
+    let outbox = Outbox { party, unsent_batches: 1, oldest_seconds: 2 };
+    Waiting { queues: vec![], outboxes: vec![outbox] }
 }
 
 pub(super) fn letter() -> DeadLetter {
-    DeadLetter {
-        id: "5f0c".to_owned(),
-        reason: "exhausted".to_owned(),
-        worker: "stock",
-    }
+    DeadLetter { id: "5f0c".to_owned(), reason: "exhausted".to_owned(), worker: "stock" }
 }
 
 /// The codes of all violations, or of the reason, or the word of the outcome.
