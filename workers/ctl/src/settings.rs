@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use orderly_contracts::routes::Party;
-use orderly_runtime::config::{Address, Config, ConfigErrors, Reader};
+use orderly_runtime::config::{Address, ConfigErrors, Reader};
 use orderly_runtime::retry::Ladder;
 
 /// Something a command can't work without.
@@ -161,6 +161,8 @@ fn management(reader: &mut Reader, variables: &BTreeMap<String, String>) -> Opti
 
 #[cfg(test)]
 mod tests {
+    use orderly_runtime::config::Config;
+
     use super::*;
 
     #[test]

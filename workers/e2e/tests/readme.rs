@@ -41,17 +41,14 @@ async fn the_first_message_flows_as_the_readme_says() -> Result<()> {
             let mut shell = Command::new("bash");
             shell.args(["-euc", command]).env("PATH", &path).env_remove("ORDERLY_TEST_NODES");
             let output = shell.envs(system.environment()).output()?;
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
             // A reader is slower than a machine: what looks too early looks again.
-            let is_early = command.contains(" show ") && {
-                let text = String::from_utf8_lossy(&output.stdout);
-                text.contains("pending")
-                    || text.contains("reserved")
-                        && text.contains("first")
-                        && !text.contains("confirmed")
-                        && !text.contains("captured")
+            let is_early = match command {
+                _ if command.contains("order show") => !said.contains("confirmed"),
+                _ if command.contains("payment show") => !said.contains("captured"),
+                _ => false,
             };
-            Ok((output.status.success() && !is_early)
-                .then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
+            Ok((output.status.success() && !is_early).then_some(said))
         })
         .await?;
     }
