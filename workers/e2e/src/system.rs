@@ -1,9 +1,10 @@
 //! A system of its own for a test: topology, schemas and worker processes.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use orderly_contracts::routes::Party;
 use orderly_devstack::{Endpoints, Environment, TestBed, Worker};
 use orderly_runtime::amqp::broker::AmqpBroker;
@@ -107,6 +108,16 @@ impl System {
         self.client = Client::connect(&read(Party::Order, &self.environment)?.broker).await?;
         self.databases = Databases::connect(&self.environment).await?;
         Ok(())
+    }
+
+    /// Runs `orderly audit`, which must find nothing violated; what it says.
+    pub fn expect_clean_audit(&self) -> Result<String> {
+        let mut audit = Command::new(program("orderly")?);
+        audit.arg("audit").envs(&self.environment).env_remove("ORDERLY_TEST_NODES");
+        let output = audit.output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success(), "the audit is not clean:\n{said}");
+        Ok(said)
     }
 
     /// All workers, in the order of their start.

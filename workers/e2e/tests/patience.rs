@@ -50,6 +50,7 @@ async fn a_deadline_asks_again_and_freezes_while_nobody_can_answer() -> Result<(
     system.start_worker("stock")?;
     system.databases.reaches("frozen", "confirmed").await?;
     assert_eq!(deadline(&system, "frozen").await?, None);
+    system.expect_clean_audit()?;
     system.databases.expect_conserved().await
 }
 
@@ -91,6 +92,7 @@ async fn a_message_that_meets_a_lock_waits_in_the_ladder_and_succeeds_later() ->
     stock.batch_execute("ROLLBACK").await?;
     system.databases.reaches("locked", "confirmed").await?;
     assert!(system.databases.letters(stock).await?.is_empty());
+    system.expect_clean_audit()?;
     system.databases.expect_conserved().await
 }
 
@@ -126,6 +128,7 @@ async fn what_was_never_noted_as_sent_is_swept_and_changes_nothing() -> Result<(
     databases.reaches("last", "confirmed").await?;
     databases.item_reaches("lamp", 49, 0).await?;
     assert_eq!(databases.outcomes().await?["confirmed"], 51);
+    system.expect_clean_audit()?;
     databases.expect_conserved().await
 }
 
@@ -157,5 +160,6 @@ async fn orders_of_services_and_gifts_need_no_stock_and_no_charge() -> Result<()
     assert_eq!(system.databases.money("postage").await?, (1800, 0));
     assert_eq!(system.databases.money("gift").await?, (0, 0));
     assert_eq!(system.databases.money("both").await?, (1800, 0));
+    system.expect_clean_audit()?;
     system.databases.expect_conserved().await
 }

@@ -52,6 +52,7 @@ async fn two_replicas_of_each_worker_share_the_work() -> Result<()> {
     system.client.publish(orders(1_000)).await?;
     assert_eq!(system.databases.settled(1_000).await?, outcomes(1_000));
     committed(&system).await?;
+    system.expect_clean_audit()?;
     system.databases.expect_conserved().await
 }
 
@@ -149,6 +150,7 @@ async fn a_broker_and_a_database_restart_in_the_middle_lose_and_double_nothing()
     assert_eq!(system.databases.settled(1_000).await?, outcomes(1_000));
     committed(&system).await?;
     system.databases.expect_conserved().await?;
+    system.expect_clean_audit()?;
     for worker in system.workers() {
         worker.wait_ready()?;
         let status = worker.process.terminate(std::time::Duration::from_secs(10))?;
@@ -172,5 +174,6 @@ async fn a_stop_under_load_ends_cleanly_and_the_next_worker_goes_on() -> Result<
     }
     assert_eq!(system.databases.settled(600).await?, outcomes(600));
     committed(&system).await?;
+    system.expect_clean_audit()?;
     system.databases.expect_conserved().await
 }

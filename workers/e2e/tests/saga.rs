@@ -31,6 +31,7 @@ async fn every_outcome_is_reached_and_leaves_stock_and_money_as_it_should() -> R
     assert_eq!(databases.money("short").await?, (0, 0));
     assert_eq!(databases.money("declined").await?, (0, 0));
     assert_eq!(databases.money("flaky").await?, (250, 0));
+    system.expect_clean_audit()?;
     databases.expect_conserved().await
 }
 
@@ -66,5 +67,6 @@ async fn a_cancellation_is_obeyed_before_the_charge_and_refused_after_it() -> Re
     assert_eq!(databases.order("late").await?.unwrap_or_default().0, "confirmed");
     let (captured, refunded) = databases.money("waiting").await?;
     assert_eq!(captured, refunded);
+    system.expect_clean_audit()?;
     databases.expect_conserved().await
 }
