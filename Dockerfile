@@ -3,10 +3,13 @@
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /src
 COPY . .
-# Both caches outlive the build, so only what has changed is downloaded and compiled again.
+# Both caches outlive the build: what we depend on is downloaded and compiled once. Our own sources
+# are always compiled again, for cargo goes by their times, and a file older than the last build
+# (edited during it, or unpacked from an archive) would count as built.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --release \
+    find contracts migrations workers -type f -exec touch {} + \
+    && cargo build --locked --release \
         --bin order-worker --bin stock-worker --bin payment-worker --bin orderly \
     && install -D --target-directory=/image/bin \
         target/release/order-worker target/release/stock-worker \

@@ -103,7 +103,14 @@ pub const LETTER_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct ConfigErrors(pub Vec<String>);
 
 /// Variables that belong to other programs of ours and are no mistake here.
-const FOREIGN: [&str; 3] = ["ORDERLY_MANAGEMENT_URL", "ORDERLY_TEST_NODES", "ORDERLY_HOME"];
+const FOREIGN: [&str; 6] = [
+    "ORDERLY_MANAGEMENT_URL",
+    "ORDERLY_TEST_NODES",
+    "ORDERLY_AMQP_PORT",
+    "ORDERLY_MANAGEMENT_PORT",
+    "ORDERLY_DATABASE_PORT",
+    "ORDERLY_PROMETHEUS_PORT",
+];
 
 impl Config {
     /// Reads the configuration of the worker of `party` from `variables`.

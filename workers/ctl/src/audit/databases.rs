@@ -173,9 +173,12 @@ impl Side {
     }
 }
 
+/// A row with the id it is ordered by.
+type Keyed<T> = Result<(String, T), tokio_postgres::Error>;
+
 /// The rows of one side, with the next one at hand.
 struct Cursor<T> {
-    rows: Pin<Box<dyn Stream<Item = Result<(String, T), tokio_postgres::Error>> + Send>>,
+    rows: Pin<Box<dyn Stream<Item = Keyed<T>> + Send>>,
     head: Option<(String, T)>,
 }
 

@@ -73,7 +73,7 @@ pub struct Arguments {
     /// How long what is not clean may take to settle
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = output::parse_duration)]
     settle: Duration,
-    /// The workers' ORDERLY_SWEEP_AFTER_MS: after twice this time an unsent batch is suspicious
+    /// The workers' `ORDERLY_SWEEP_AFTER_MS`: after twice this time an unsent batch is suspicious
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = output::parse_duration)]
     sweep_after: Duration,
     /// How many violations and open orders the JSON document names
