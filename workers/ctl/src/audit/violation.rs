@@ -50,7 +50,8 @@ violations! {
         "the order has version {version}, but no history";
     /// The versions in the history are not 1, 2, 3 up to the order's own.
     HistoryBroken { version: i64, entries: i64, first: i64, last: i64 } => "history_broken",
-        "the order has version {version}, but its history {entries} entries, from {first} to {last}";
+        "the order has version {version}, but its history has {entries} entries, from {first} \
+         to {last}";
     /// The history ends elsewhere than the order stands.
     HistoryDisagrees { status: &'static str, last: String } => "history_disagrees",
         "the order is {status}, but its history ends with {last}";

@@ -1,4 +1,6 @@
-//! `orderly audit` on real databases and a real broker: what is right is clean, what is wrong is named.
+//! `orderly audit` on real servers: what is right is clean, what is wrong is named.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod open;
 mod running;

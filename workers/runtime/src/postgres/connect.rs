@@ -102,7 +102,7 @@ fn settings(address: &Address, name: &str, statement_timeout: Duration) -> tokio
     if !statement_timeout.is_zero() {
         let ms = statement_timeout.as_millis();
         config.options(format!(
-            "-c statement_timeout={ms} -c lock_timeout={ms} \
+            "-c statement_timeout={ms} -c lock_timeout={ms} -c plan_cache_mode=force_custom_plan \
              -c idle_in_transaction_session_timeout={}",
             2 * ms
         ));

@@ -7,11 +7,14 @@ fn article() -> Article {
     Article { counts: Some((94, 4)), entries: 4, ledger: (94, 4), posted: (1, 100), made: (1, 100) }
 }
 
+/// An article is changed, and violates this.
+type Case = (&'static str, fn(&mut Article));
+
 #[test]
 fn an_article_is_the_sum_of_its_ledger() {
     assert!(judge_article(&article()).is_empty());
     assert!(judge_article(&Article::default()).is_empty());
-    let cases: [(&str, fn(&mut Article)); 7] = [
+    let cases: [Case; 7] = [
         ("article_lost", |it| it.counts = None),
         ("on_hand_wrong", |it| it.ledger.0 = 93),
         ("reserved_wrong", |it| it.ledger.1 = 5),
