@@ -139,15 +139,23 @@ async fn a_message_without_id_an_unknown_word_and_a_forged_answer_are_explained(
     let mut forged = Message::new("stock.reserved.v1", "forged", &json!({ "order_id": "o" }));
     forged.exchange = String::new();
     forged.routing_key = "order.answers".to_owned();
+    // As a client could: with his own right to cancel, and headers of the ladder's names.
+    let mut disguised = Message::new("stock.reserved.v1", "disguised", &json!({ "order_id": "o" }));
+    disguised.exchange = "orderly.commands".to_owned();
+    disguised.routing_key = "order.cancel.v1".to_owned();
+    disguised.properties.set_header("orderly-attempts", 1);
+    disguised.properties.set_header("orderly-exchange", "orderly.events");
+    disguised.properties.set_header("orderly-routing-key", "stock.reserved.v1");
     client
         .publish([
             place("o", "lamp", 1, "tok_visa").with(|p| p.message_id = None),
             Message::new("stock.rejected.v1", "unknown-word", &unknown_word),
             forged,
+            disguised,
         ])
         .await?;
-    let filed = eventually("three letters", async || {
-        Ok(Some(letters(&system).await?).filter(|filed| filed.len() == 3))
+    let filed = eventually("four letters", async || {
+        Ok(Some(letters(&system).await?).filter(|filed| filed.len() == 4))
     })
     .await?;
     assert_eq!(filed[""].0, "missing_message_id");
@@ -155,6 +163,7 @@ async fn a_message_without_id_an_unknown_word_and_a_forged_answer_are_explained(
     assert_eq!(filed["unknown-word"].0, "invalid_content");
     assert!(filed["unknown-word"].1.contains("moonlight"));
     assert_eq!(filed["forged"].0, "wrong_route");
+    assert_eq!(filed["disguised"].0, "wrong_route");
     assert_eq!(databases.order("o").await?, None);
     Ok(())
 }

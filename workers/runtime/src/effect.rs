@@ -20,7 +20,7 @@ use crate::message::{Delivery, Outgoing};
 use crate::metrics;
 use crate::outlet::Outlet;
 use crate::reception::{Received, Reception};
-use crate::retry::{Ladder, attempts};
+use crate::retry::{Ladder, Past};
 use crate::stop::Stop;
 use crate::trouble::Trouble;
 
@@ -137,7 +137,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         arrival: &Arrival<E::Request>,
     ) -> (Vec<Outgoing>, bool) {
         let started = std::time::Instant::now();
-        let attempt = attempts(&delivery.properties);
+        let attempt = Past::of(delivery).attempts;
         let outcome = tokio::select! {
             outcome = self.effect.call(&arrival.input, attempt) => outcome,
             () = self.clock.sleep(self.limits.timeout) => Err("the call took too long".to_owned()),

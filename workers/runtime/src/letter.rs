@@ -12,7 +12,7 @@ use crate::clock::Micros;
 use crate::domain::Cause;
 use crate::fold::derived_id;
 use crate::message::{Delivery, HeaderValue, Outgoing, Properties};
-use crate::retry::{Origin, attempts, first_failed_at, without_broker_traces};
+use crate::retry::{Past, without_broker_traces};
 use crate::topology::DEAD;
 
 /// The content type of a dead letter.
@@ -63,17 +63,17 @@ impl Letter {
         refusal: &Refusal,
         now: Micros,
     ) -> Self {
-        let origin = Origin::of(delivery);
+        let past = Past::of(delivery);
         let explanation = Explanation {
             id: letter_id(queue, delivery),
             reason: refusal.reason,
             text: refusal.text.clone(),
-            attempts: attempts(&delivery.properties),
+            attempts: past.attempts,
             queue: queue.to_owned(),
-            exchange: origin.exchange,
-            routing_key: origin.routing_key,
+            exchange: past.exchange,
+            routing_key: past.routing_key,
             worker: worker.to_owned(),
-            first_at: first_failed_at(&delivery.properties, now),
+            first_at: past.first_failed_at.unwrap_or(now),
             last_at: now,
             properties: without_broker_traces(&delivery.properties),
         };

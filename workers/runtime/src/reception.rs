@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::Micros;
 use crate::domain::{Arrival, Cause, Context};
 use crate::message::{Delivery, HeaderValue, Properties};
-use crate::retry::Origin;
+use crate::retry::Past;
 use crate::topology::RETURN;
 
 /// The longest trace header that is handed on; W3C asks for 512.
@@ -139,7 +139,7 @@ fn find_route(kind: Option<&str>, queue: &str) -> Result<&'static Route, Refusal
 /// past that guard, and so would an answer put into a queue directly; a client's own command may
 /// be put there, as the management page does.
 fn check_routing_key(delivery: &Delivery, route: &Route, queue: &str) -> Result<(), Refusal> {
-    let origin = Origin::of(delivery);
+    let origin = Past::of(delivery);
     let is_back_from_ladder = delivery.exchange == RETURN;
     let is_put_directly = delivery.exchange.is_empty()
         && delivery.routing_key == queue

@@ -9,7 +9,7 @@ use backoff::backoff::Backoff;
 
 use crate::clock::{Clock, Entropy, Micros};
 use crate::message::{Delivery, HeaderValue, Outgoing, Properties};
-use crate::topology::RETRY;
+use crate::topology::{RETRY, RETURN};
 use orderly_contracts::envelope::ATTEMPTS;
 
 /// Header: when the message first failed, in microseconds since 1970.
@@ -65,16 +65,15 @@ impl Ladder {
         now: Micros,
         entropy: &dyn Entropy,
     ) -> Option<Outgoing> {
-        let attempts = attempts(&delivery.properties);
-        let rung = usize::try_from(attempts).ok()?;
+        let past = Past::of(delivery);
+        let rung = usize::try_from(past.attempts).ok()?;
         let delay = self.rungs.get(rung)?;
         let jitter = 0.8 + 0.2 * unit(entropy.next());
         let mut properties = without_broker_traces(&delivery.properties);
-        let origin = Origin::of(delivery);
-        properties.set_header(ATTEMPTS, i64::from(attempts) + 1);
-        properties.set_header(FIRST_FAILED_AT, first_failed_at(&delivery.properties, now).0);
-        properties.set_header(ORIGINAL_EXCHANGE, origin.exchange);
-        properties.set_header(ORIGINAL_ROUTING_KEY, origin.routing_key);
+        properties.set_header(ATTEMPTS, i64::from(past.attempts) + 1);
+        properties.set_header(FIRST_FAILED_AT, past.first_failed_at.unwrap_or(now).0);
+        properties.set_header(ORIGINAL_EXCHANGE, past.exchange);
+        properties.set_header(ORIGINAL_ROUTING_KEY, past.routing_key);
         properties.expiration = Some(delay.mul_f64(jitter).as_millis().to_string());
         properties.delivery_mode = Some(2);
         Some(Outgoing {
@@ -87,39 +86,46 @@ impl Ladder {
     }
 }
 
-/// Where a message was first published to, whatever detours it has taken since.
+/// What a message has been through, as its headers tell when it comes back from the ladder.
+///
+/// Only then are they believed: the way back is ours alone, while anybody may put headers of these
+/// names on a message of his own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The exchange.
+pub struct Past {
+    /// How many attempts have failed.
+    pub attempts: u32,
+    /// When the first of them failed.
+    pub first_failed_at: Option<Micros>,
+    /// The exchange the message was first published to.
     pub exchange: String,
-    /// The routing key.
+    /// The routing key it was first published with.
     pub routing_key: String,
 }
 
-impl Origin {
-    /// The origin of `delivery`, from our headers if it comes back from the ladder.
+impl Past {
+    /// The past of `delivery`.
     pub fn of(delivery: &Delivery) -> Self {
-        let header = |name: &str| delivery.properties.text_header(name).map(str::to_owned);
-        match (header(ORIGINAL_EXCHANGE), header(ORIGINAL_ROUTING_KEY)) {
-            (Some(exchange), Some(routing_key)) if attempts(&delivery.properties) > 0 => {
-                Self { exchange, routing_key }
-            }
+        let properties = &delivery.properties;
+        let text = |name: &str| properties.text_header(name).map(str::to_owned);
+        let back = (text(ORIGINAL_EXCHANGE), text(ORIGINAL_ROUTING_KEY));
+        match back {
+            (Some(exchange), Some(routing_key)) if delivery.exchange == RETURN => Self {
+                attempts: properties
+                    .int_header(ATTEMPTS)
+                    .and_then(|n| n.try_into().ok())
+                    .unwrap_or(0),
+                first_failed_at: properties.int_header(FIRST_FAILED_AT).map(Micros),
+                exchange,
+                routing_key,
+            },
             _ => Self {
+                attempts: 0,
+                first_failed_at: None,
                 exchange: delivery.exchange.clone(),
                 routing_key: delivery.routing_key.clone(),
             },
         }
     }
-}
-
-/// How many attempts have failed, by our own header.
-pub fn attempts(properties: &Properties) -> u32 {
-    properties.int_header(ATTEMPTS).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
-}
-
-/// When the message first failed: `now`, unless it says that it failed before.
-pub fn first_failed_at(properties: &Properties, now: Micros) -> Micros {
-    properties.int_header(FIRST_FAILED_AT).map_or(now, |at| Micros(at).min(now))
 }
 
 /// Properties without what the broker adds on a detour, and without an expiration.

@@ -12,7 +12,7 @@ use orderly_runtime::clock::{Micros, SystemClock, SystemEntropy};
 use orderly_runtime::config::Reader;
 use orderly_runtime::memory::broker::MemoryBroker;
 use orderly_runtime::message::{Delivery, HeaderValue, Outgoing, Properties};
-use orderly_runtime::retry::{Ladder, attempts};
+use orderly_runtime::retry::{Ladder, Past};
 use orderly_runtime::topology::{DEAD, WORKERS, dead_queue, queues};
 
 type Outcome = anyhow::Result<()>;
@@ -173,7 +173,7 @@ async fn a_failed_message_comes_back_from_the_ladder(broker: &impl Broker) -> Ou
     let (mut deliveries, mut acks) = broker.consume(STOCK_COMMANDS, 10).await?;
     for failed in 0..2u32 {
         let delivery = next(&mut deliveries).await?;
-        assert_eq!(attempts(&delivery.properties), failed);
+        assert_eq!(Past::of(&delivery).attempts, failed);
         assert_eq!(
             (delivery.properties.message_id.as_deref(), &*delivery.body),
             (Some("a"), &b"a"[..])
