@@ -290,39 +290,44 @@ struct Claimed {
     detours: Vec<(usize, Detour)>,
 }
 
-/// Claims every candidate's id, in one order for all workers; the first of several copies wins.
+/// Claims every candidate's id, in one order for all workers. The body that was processed under an
+/// id is the right one; where none was, that of the first copy.
 async fn claim<D: Domain, U: Unit<D>>(
     unit: &mut U,
     batch: Uuid,
     candidates: &[Candidate<D>],
 ) -> Result<Claimed, StoreError> {
-    let mut firsts: BTreeMap<&Cause, usize> = BTreeMap::new();
-    let mut detours = Vec::new();
+    let mut copies: BTreeMap<&Cause, Vec<usize>> = BTreeMap::new();
     for (index, candidate) in candidates.iter().enumerate() {
-        let cause = &candidate.content.arrival.cause;
-        let first = *firsts.entry(cause).or_insert(index);
-        if candidates[first].content.body_hash != candidate.content.body_hash {
-            detours.push((index, Detour::Dead(id_conflict())));
-        }
+        copies.entry(&candidate.content.arrival.cause).or_default().push(index);
     }
-    let claims: Vec<Claim> = firsts
+    let first = |indices: &[usize]| &candidates[indices[0]].content;
+    let claims: Vec<Claim> = copies
         .iter()
-        .map(|(cause, index)| Claim {
+        .map(|(cause, indices)| Claim {
             cause: (*cause).clone(),
-            kind: candidates[*index].content.arrival.kind,
-            body_hash: candidates[*index].content.body_hash,
+            kind: first(indices).arrival.kind,
+            body_hash: first(indices).body_hash,
         })
         .collect();
     let standings = unit.claim(batch, &claims).await?;
-    let mut claimed = Claimed { fresh: vec![], unsent: vec![], detours };
-    for (standing, index) in standings.into_iter().zip(firsts.into_values()) {
-        match standing {
-            Standing::Fresh => claimed.fresh.push(index),
-            Standing::Done { unsent } => {
-                metrics::duplicate(candidates[index].content.arrival.kind);
-                claimed.unsent.extend(unsent);
+    let mut claimed = Claimed { fresh: vec![], unsent: vec![], detours: vec![] };
+    for (standing, indices) in standings.into_iter().zip(copies.into_values()) {
+        let mut is_fresh = standing == Standing::Fresh;
+        let (right, mut unsent) = match standing {
+            Standing::Fresh => (first(&indices).body_hash, vec![]),
+            Standing::Known { body_hash, unsent } => (body_hash, unsent),
+        };
+        for index in indices {
+            let Content { arrival, body_hash } = &candidates[index].content;
+            if *body_hash != right {
+                claimed.detours.push((index, Detour::Dead(id_conflict())));
+            } else if std::mem::take(&mut is_fresh) {
+                claimed.fresh.push(index);
+            } else {
+                metrics::duplicate(arrival.kind);
+                claimed.unsent.append(&mut unsent);
             }
-            Standing::Conflict => claimed.detours.push((index, Detour::Dead(id_conflict()))),
         }
     }
     // Claiming went by id; deciding goes by arrival.

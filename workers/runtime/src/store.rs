@@ -47,13 +47,13 @@ pub struct Claim {
 pub enum Standing {
     /// It is new, and now it is ours.
     Fresh,
-    /// It was processed before. What it decided is here as long as it is not known to be out.
-    Done {
-        /// The messages that may not have been published.
+    /// It was processed before.
+    Known {
+        /// The SHA-256 of the body that was processed under this id.
+        body_hash: [u8; 32],
+        /// What it decided to publish, as long as that is not known to be out.
         unsent: Vec<Outgoing>,
     },
-    /// The same id was processed with another body.
-    Conflict,
 }
 
 /// Everything a batch leaves behind, saved at once.

@@ -94,10 +94,9 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
                 standings.push(Standing::Fresh);
                 continue;
             };
-            standings.push(if known.body_hash == *body_hash {
-                Standing::Done { unsent: self.content.unsent(known.batch, cause) }
-            } else {
-                Standing::Conflict
+            standings.push(Standing::Known {
+                body_hash: known.body_hash,
+                unsent: self.content.unsent(known.batch, cause),
             });
         }
         Ok(standings)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::domain::Cause;
@@ -79,27 +80,24 @@ async fn look_up(
 ) -> Result<BTreeMap<Cause, Standing>, StoreError> {
     let (sources, ids) = columns(repeated.iter().map(|claim| &claim.cause));
     let rows = session.query(LOOK_UP, &[&sources, &ids]).await?;
-    let mut known: BTreeMap<(String, String), (Vec<u8>, Uuid, bool)> = rows
-        .iter()
-        .map(|row| ((row.get(0), row.get(1)), (row.get(2), row.get(3), row.get(4))))
-        .collect();
+    let mut known: BTreeMap<(String, String), &Row> =
+        rows.iter().map(|row| ((row.get(0), row.get(1)), row)).collect();
     let mut standings = BTreeMap::new();
-    let mut unsent = Vec::new();
-    for claim in repeated {
-        let name = (claim.cause.source.to_owned(), claim.cause.id.clone());
-        let Some((hash, batch, is_sent)) = known.remove(&name) else { continue };
-        let standing = if hash != claim.body_hash {
-            Standing::Conflict
-        } else {
-            if !is_sent {
-                unsent.push((batch, claim.cause.clone()));
-            }
-            Standing::Done { unsent: vec![] }
-        };
-        standings.insert(claim.cause.clone(), standing);
+    let mut left = Vec::new();
+    for Claim { cause, .. } in repeated {
+        let name = (cause.source.to_owned(), cause.id.clone());
+        let Some(row) = known.remove(&name) else { continue };
+        let body_hash = row.get::<_, &[u8]>(2).try_into().map_err(|_| {
+            StoreError::Misconfigured(format!("the inbox holds no SHA-256 for {}", cause.id))
+        })?;
+        let is_sent: bool = row.get(4);
+        if !is_sent {
+            left.push((row.get(3), cause.clone()));
+        }
+        standings.insert(cause.clone(), Standing::Known { body_hash, unsent: vec![] });
     }
-    for (cause, outgoing) in outbox::of_causes(session, &unsent).await? {
-        if let Some(Standing::Done { unsent }) = standings.get_mut(&cause) {
+    for (cause, outgoing) in outbox::of_causes(session, &left).await? {
+        if let Some(Standing::Known { unsent, .. }) = standings.get_mut(&cause) {
             unsent.push(outgoing);
         }
     }
