@@ -97,7 +97,9 @@ async fn run<B: Broker, S: Store<Counters>>(
     let (stopper, stop) = stop::channel();
     let running = tokio::spawn(lane(&broker, &store, batch, stop).run());
     let dead = dead_queue(Party::Stock);
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
     loop {
+        anyhow::ensure!(std::time::Instant::now() < deadline, "the lane did not finish in time");
         let is_done = broker.depth(STOCK_COMMANDS).await?.ready == 0
             && broker.depth(&dead).await?.ready as usize >= letters;
         if is_done || running.is_finished() {
