@@ -19,6 +19,9 @@ use crate::store::{Claim, Standing, Store, StoreError, Unit, Work};
 
 /// How often a batch in conflict is tried again at once, before it is split.
 const CONFLICT_ROUNDS: u32 = 4;
+/// A conflict that took this long is no race that is over in a moment: somebody sits on a lock, and
+/// the others of the batch should not wait for it.
+const CONFLICT_PATIENCE: Duration = Duration::from_secs(1);
 /// From this many returns on, a message is run alone: it may be what kills the process.
 const SUSPECT_RETURNS: u32 = 3;
 /// After this many noted deaths a message is given up.
@@ -161,10 +164,13 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         candidates: &[Candidate<D>],
         sent: &mut Vec<Uuid>,
     ) -> Result<Committed, StoreError> {
+        let started = self.clock.now();
         let mut round = 0;
         loop {
-            match self.transact(candidates, sent).await {
-                Err(StoreError::Conflict(why)) if round < CONFLICT_ROUNDS => {
+            let outcome = self.transact(candidates, sent).await;
+            let is_patient = self.clock.now() - started < CONFLICT_PATIENCE;
+            match outcome {
+                Err(StoreError::Conflict(why)) if round < CONFLICT_ROUNDS && is_patient => {
                     round += 1;
                     metrics::transaction_conflict(self.queue);
                     tracing::debug!(queue = self.queue, round, why, "batch in conflict");

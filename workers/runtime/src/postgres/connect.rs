@@ -101,9 +101,11 @@ fn settings(address: &Address, name: &str, statement_timeout: Duration) -> tokio
         .ssl_mode(if address.is_secured() { SslMode::Require } else { SslMode::Disable });
     if !statement_timeout.is_zero() {
         let ms = statement_timeout.as_millis();
+        // Whoever waits for a lock keeps a whole batch waiting.
+        let lock_ms = (ms / 5).max(1);
         config.options(format!(
-            "-c statement_timeout={ms} -c lock_timeout={ms} -c plan_cache_mode=force_custom_plan \
-             -c idle_in_transaction_session_timeout={}",
+            "-c statement_timeout={ms} -c lock_timeout={lock_ms} \
+             -c plan_cache_mode=force_custom_plan -c idle_in_transaction_session_timeout={}",
             2 * ms
         ));
     }
