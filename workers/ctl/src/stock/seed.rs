@@ -235,7 +235,7 @@ fn tell(outcome: &Outcome, as_json: bool) -> Result<()> {
         applied,
     } = outcome;
     output::line(format!(
-        "{articles} articles, of {short_articles} of them only half of what is asked for"
+        "{articles} articles; of {short_articles} there is only half of what is asked for"
     ))?;
     output::line(format!("{orders_with_short_articles} of {orders} orders ask for one of these"))?;
     output::line(format!("{confirmed} adjustments confirmed by the broker"))?;
