@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use orderly_runtime::amqp::broker::AmqpBroker;
 use orderly_runtime::amqp::declare;
-use orderly_runtime::broker::BrokerError;
+use orderly_runtime::broker::{Broker, BrokerError};
 use orderly_runtime::retry::Ladder;
 use orderly_runtime::topology::{EXCHANGES, Queue, WORKERS, queues};
 use serde::Serialize;
@@ -75,7 +75,8 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode>
 }
 
 /// Says what to do about a queue or an exchange that is there and is different.
-fn explained(BrokerError(text): BrokerError) -> anyhow::Error {
+fn explained(error: BrokerError) -> anyhow::Error {
+    let text = error.to_string();
     if text.contains("PRECONDITION_FAILED") || text.contains("PRECONDITION-FAILED") {
         return anyhow!(
             "it exists with other arguments, which can't be changed: {text}. Let the workers empty \

@@ -9,6 +9,7 @@ use orderly_contracts::routes::Party;
 use orderly_devstack::{Endpoints, Environment, TestBed, Worker};
 use orderly_runtime::amqp::broker::AmqpBroker;
 use orderly_runtime::amqp::declare::declare;
+use orderly_runtime::broker::Broker;
 use orderly_runtime::config::{Config, Reader};
 use orderly_runtime::postgres::migrate::migrate;
 use orderly_runtime::retry::Ladder;

@@ -20,6 +20,7 @@ use orderly_contracts::stock::{StockExpired, StockRejected, StockReleased, Stock
 use orderly_contracts::text::OrderId;
 use orderly_contracts::{Message, Reason, Refusal};
 use orderly_runtime::domain::{Arrival, Domain, States, Timer, Verdict};
+use orderly_runtime::worker::Worker;
 
 pub use crate::deadline::{Deadlines, awaited_queue};
 pub use crate::schema::migrations;
@@ -81,6 +82,11 @@ impl Input {
             | Self::Due { order_id, .. } => order_id,
         }
     }
+}
+
+/// The worker.
+pub fn worker() -> Worker<Order, OrderTables> {
+    Worker::new(Order::default(), migrations, env!("CARGO_PKG_VERSION"))
 }
 
 impl Domain for Order {

@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-use orderly_order::{Order, OrderTables, migrations};
-use orderly_runtime::worker::Worker;
-
 fn main() -> ExitCode {
-    let version = env!("CARGO_PKG_VERSION");
-    Worker::<_, OrderTables>::new(Order::default(), migrations, version).run()
+    orderly_order::worker().run()
 }

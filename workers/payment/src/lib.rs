@@ -14,10 +14,11 @@ pub mod state;
 pub mod store;
 
 use orderly_contracts::payment::{ChargePayment, PaymentExecuted, RefundPayment};
-use orderly_contracts::routes::Party;
+use orderly_contracts::routes::{PAYMENT_EFFECTS, Party};
 use orderly_contracts::text::OrderId;
 use orderly_contracts::{Message, Reason, Refusal, decode};
 use orderly_runtime::domain::{Arrival, Domain, States, Timer, Verdict};
+use orderly_runtime::worker::Worker;
 
 pub use domain::{Immediate, Payment};
 pub use provider::Provider;
@@ -26,7 +27,17 @@ pub use schema::migrations;
 pub use store::PaymentTables;
 
 use domain::{Case, Input};
+use effect::{ProviderCalls, decode_request};
 use state::{Posting, State};
+
+/// The worker, with the sandbox as its provider.
+pub fn worker() -> Worker<Payment, PaymentTables, ProviderCalls<Sandbox>> {
+    Worker::new(Payment::default(), migrations, env!("CARGO_PKG_VERSION")).with_effect(
+        ProviderCalls(Sandbox),
+        PAYMENT_EFFECTS,
+        decode_request,
+    )
+}
 
 impl Domain for Payment {
     const PARTY: Party = Party::Payment;

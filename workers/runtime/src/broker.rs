@@ -2,12 +2,19 @@
 
 use std::future::Future;
 
+use crate::health::Health;
 use crate::message::{Delivery, Outgoing, Tag};
 
 /// Something is wrong with the broker or the way to it. Never the fault of a message.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct BrokerError(pub String);
+pub enum BrokerError {
+    /// It is away, or does not answer; it may be back in a moment.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The topology, the rights or the address are wrong; somebody must act.
+    #[error("{0}")]
+    Misconfigured(String),
+}
 
 /// What became of a published message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +57,13 @@ pub trait Broker: Send + Sync + 'static {
 
     /// How full `queue` is.
     fn depth(&self, queue: &str) -> impl Future<Output = Result<Depth, BrokerError>> + Send;
+
+    /// Reports to `health` when the broker blocks publishers; ends when the connection does, with
+    /// the reason.
+    fn watch(&self, health: &Health) -> impl Future<Output = BrokerError> + Send;
+
+    /// Closes the connection. What is unsettled goes back to its queue.
+    fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// The deliveries of one queue on one channel.

@@ -49,7 +49,10 @@ impl<B: Broker, S> Drain<B, S> {
                 () = self.stop.requested() => break,
             };
             let Some(first) = first else {
-                return Err(BrokerError(format!("the broker ended the consumer of {queue}")).into());
+                return Err(BrokerError::Unavailable(format!(
+                    "the broker ended the consumer of {queue}"
+                ))
+                .into());
             };
             let mut last = first.tag;
             let mut letters = vec![Letter::read(first, &self.worker, self.clock.now())];

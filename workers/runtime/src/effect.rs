@@ -106,7 +106,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
                     None if is_cancelled => is_drained = true,
                     None => {
                         let text = format!("the broker ended the consumer of {queue}");
-                        return Err(BrokerError(text).into());
+                        return Err(BrokerError::Unavailable(text).into());
                     }
                 },
                 Some(Handled { processed, has_failed }) = calls.next() => {

@@ -138,7 +138,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
                 return Ok(Next::Drained);
             }
             let text = format!("the broker ended the consumer of {}", self.reception.queue);
-            return Err(BrokerError(text).into());
+            return Err(BrokerError::Unavailable(text).into());
         };
         let received = self.gather(first, intake)?;
         let started = std::time::Instant::now();

@@ -22,6 +22,7 @@ pub mod outlet;
 pub mod postgres;
 pub mod reception;
 pub mod retry;
+pub mod servers;
 pub mod session;
 pub mod settlement;
 pub mod stop;

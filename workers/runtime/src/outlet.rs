@@ -58,18 +58,21 @@ pub async fn publish_all<P: Publisher>(
         let confirmations = publisher.publish(window).await?;
         metrics::published(window.len(), started.elapsed());
         for (message, confirmation) in window.iter().zip(&confirmations) {
-            let problem = match confirmation {
+            let to = || format!("publishing {} to {}", message.routing_key, message.exchange);
+            return Err(match confirmation {
                 Confirmation::Confirmed => continue,
-                Confirmation::Returned => "no queue is bound for it; run `orderly setup`",
-                Confirmation::Refused => "the broker refused it; a queue may be full",
-            };
-            return Err(BrokerError(format!(
-                "publishing {} to {} failed: {problem}",
-                message.routing_key, message.exchange
-            )));
+                Confirmation::Returned => BrokerError::Misconfigured(format!(
+                    "{} failed: no queue is bound for it; run `orderly setup`",
+                    to()
+                )),
+                Confirmation::Refused => BrokerError::Unavailable(format!(
+                    "{} failed: the broker refused it; a queue may be full",
+                    to()
+                )),
+            });
         }
         if confirmations.len() != window.len() {
-            return Err(BrokerError("fewer confirms than publishes".to_owned()));
+            return Err(BrokerError::Unavailable("fewer confirms than publishes".to_owned()));
         }
     }
     Ok(())

@@ -144,6 +144,11 @@ pub fn without_broker_traces(properties: &Properties) -> Properties {
     clean
 }
 
+/// The longest pause while something is only away: when it is back, work goes on within a second.
+const AWAY: Duration = Duration::from_millis(500);
+/// The longest pause while somebody has to act first.
+const WRONG: Duration = Duration::from_secs(10);
+
 /// Growing pauses between attempts of the same thing, such as connecting. It never gives up.
 pub struct Pauses {
     delays: backoff::ExponentialBackoff,
@@ -151,14 +156,16 @@ pub struct Pauses {
 
 impl Default for Pauses {
     fn default() -> Self {
-        Self { delays: schedule(Duration::from_millis(100), 2.0, Duration::from_secs(10)) }
+        Self { delays: schedule(Duration::from_millis(50), 2.0, WRONG) }
     }
 }
 
 impl Pauses {
-    /// Waits for the next pause, half of it at random so that replicas don't march in step.
-    pub async fn pause(&mut self, clock: &dyn Clock, entropy: &dyn Entropy) {
+    /// Waits for the next pause, half of it at random so that replicas don't march in step; a
+    /// trouble that is lasting is looked at less and less often.
+    pub async fn pause(&mut self, is_lasting: bool, clock: &dyn Clock, entropy: &dyn Entropy) {
         let longest = self.delays.next_backoff().unwrap_or(self.delays.max_interval);
+        let longest = if is_lasting { longest } else { longest.min(AWAY) };
         clock.sleep(longest.mul_f64(0.5 + 0.5 * unit(entropy.next()))).await;
     }
 

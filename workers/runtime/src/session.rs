@@ -3,13 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use refinery::Runner;
 use tokio::task::JoinSet;
 
-use crate::amqp::broker::AmqpBroker;
-use crate::amqp::declare;
 use crate::batch::Processor;
-use crate::broker::BrokerError;
+use crate::broker::{Broker, BrokerError};
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::domain::Domain;
@@ -19,10 +16,9 @@ use crate::gate::{Gate, GateKeeper};
 use crate::health::Health;
 use crate::lane::{Lane, Watermark};
 use crate::metrics;
-use crate::postgres::connect::located;
-use crate::postgres::migrate;
 use crate::reception::Reception;
 use crate::retry::Pauses;
+use crate::servers::Servers;
 use crate::stop::Stop;
 use crate::store::Store;
 use crate::timers::Timers;
@@ -37,15 +33,13 @@ const PING_PERIOD: Duration = Duration::from_secs(1);
 const GOOD_SESSION: Duration = Duration::from_secs(30);
 
 /// What all sessions of a worker share.
-pub struct Session<D, S, E: Effect> {
+pub struct Session<D, P, E: Effect> {
     /// The worker's decisions.
     pub domain: Arc<D>,
-    /// The worker's database.
-    pub store: Arc<S>,
+    /// The worker's broker and database.
+    pub servers: P,
     /// Calls to the outside, if the worker makes any.
     pub effect: Option<Arc<EffectPart<E>>>,
-    /// The migrations of the worker's own tables.
-    pub migrations: fn() -> Runner,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives random numbers.
@@ -62,10 +56,34 @@ pub struct Session<D, S, E: Effect> {
 
 type Tasks = JoinSet<Result<(), Trouble>>;
 
-impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
+impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
+    /// Runs one session after the other, with growing pauses, until told to stop. Whatever ends a
+    /// session, everything is rebuilt from nothing: clients that recover by themselves lose
+    /// consumers silently.
+    pub async fn supervise(&self) {
+        let mut pauses = Pauses::default();
+        let mut last = String::new();
+        while !self.stop.is_requested() {
+            let Err(trouble) = self.run(&mut pauses).await else { break };
+            let text = trouble.to_string();
+            // The same trouble is told once, not at every attempt.
+            if text == last {
+                tracing::debug!("{text}");
+            } else {
+                tracing::error!("{text}");
+            }
+            self.health.trouble(text.clone());
+            last = text;
+            tokio::select! {
+                () = pauses.pause(trouble.is_lasting(), &*self.clock, &*self.entropy) => {}
+                () = self.stop.requested() => {}
+            }
+        }
+    }
+
     /// Runs until stopped (`Ok`) or in trouble.
-    pub async fn run(&self, pauses: &mut Pauses) -> Result<(), Trouble> {
-        let broker = Arc::new(self.begin().await?);
+    async fn run(&self, pauses: &mut Pauses) -> Result<(), Trouble> {
+        let broker = Arc::new(self.servers.connect().await?);
         let started = self.clock.now();
         metrics::session();
         let mut tasks = Tasks::new();
@@ -80,24 +98,16 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
         outcome
     }
 
-    /// The database first: without it a delivery could only be given back.
-    async fn begin(&self) -> Result<AmqpBroker, Trouble> {
-        let database = &self.config.database;
-        self.store.ping().await.map_err(|error| located(database, error))?;
-        migrate::verify(database, &self.name, &(self.migrations)()).await?;
-        let broker = AmqpBroker::connect(&self.config.broker, &self.name).await?;
-        declare::verify(&broker, D::PARTY, &self.config.ladder).await?;
-        Ok(broker)
-    }
-
     /// Waits for the first trouble, or for the end of all tasks after a stop.
-    async fn work(&self, tasks: &mut Tasks, broker: &AmqpBroker) -> Result<(), Trouble> {
+    async fn work(&self, tasks: &mut Tasks, broker: &P::Broker) -> Result<(), Trouble> {
         let end = async {
             while let Some(ended) = tasks.join_next().await {
                 match ended {
                     Ok(outcome) => outcome?,
                     Err(error) => {
-                        return Err(BrokerError(format!("a task ended: {error}")).into());
+                        return Err(
+                            BrokerError::Unavailable(format!("a task ended: {error}")).into()
+                        );
                     }
                 }
             }
@@ -109,7 +119,7 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
         };
         tokio::select! {
             outcome = end => outcome,
-            ended = broker.watch(&self.health) => ended.map_err(Trouble::from),
+            error = broker.watch(&self.health) => Err(error.into()),
             () = deadline => {
                 tracing::warn!("the deadline is over: what is unfinished goes back to its queue");
                 Ok(())
@@ -117,7 +127,7 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
         }
     }
 
-    fn spawn_all(&self, tasks: &mut Tasks, broker: &Arc<AmqpBroker>) {
+    fn spawn_all(&self, tasks: &mut Tasks, broker: &Arc<P::Broker>) {
         let effect_queue = self.effect.as_ref().map(|part| part.queue);
         let queues = work_queues(D::PARTY);
         let dead = dead_queue(D::PARTY);
@@ -147,10 +157,10 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
     fn lane(
         &self,
         queue: &'static str,
-        broker: &Arc<AmqpBroker>,
+        broker: &Arc<P::Broker>,
         gate: Gate,
         watermark: Watermark,
-    ) -> Lane<D, AmqpBroker, S> {
+    ) -> Lane<D, P::Broker, P::Store> {
         Lane {
             broker: broker.clone(),
             reception: Reception {
@@ -160,7 +170,7 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
             },
             processor: Processor {
                 domain: self.domain.clone(),
-                store: self.store.clone(),
+                store: self.servers.store().clone(),
                 clock: self.clock.clone(),
                 entropy: self.entropy.clone(),
                 ladder: self.config.ladder.clone(),
@@ -178,16 +188,25 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
     fn keep_gate(
         &self,
         keeper: GateKeeper,
-    ) -> impl Future<Output = Result<(), Trouble>> + Send + use<D, S, E> {
+    ) -> impl Future<Output = Result<(), Trouble>> + Send + use<D, P, E> {
         let limit = self.config.in_progress_max;
-        keeper.run::<D, S>(self.store.clone(), self.clock.clone(), limit, self.stop.clone())
+        keeper.run::<D, P::Store>(
+            self.servers.store().clone(),
+            self.clock.clone(),
+            limit,
+            self.stop.clone(),
+        )
     }
 
-    fn timers(&self, broker: &Arc<AmqpBroker>, watermark: Watermark) -> Timers<D, AmqpBroker, S> {
+    fn timers(
+        &self,
+        broker: &Arc<P::Broker>,
+        watermark: Watermark,
+    ) -> Timers<D, P::Broker, P::Store> {
         Timers {
             domain: self.domain.clone(),
             broker: broker.clone(),
-            store: self.store.clone(),
+            store: self.servers.store().clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             watermark,
@@ -196,10 +215,10 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
         }
     }
 
-    fn upkeep(&self, broker: &Arc<AmqpBroker>) -> Upkeep<AmqpBroker, S> {
+    fn upkeep(&self, broker: &Arc<P::Broker>) -> Upkeep<P::Broker, P::Store> {
         Upkeep {
             broker: broker.clone(),
-            store: self.store.clone(),
+            store: self.servers.store().clone(),
             clock: self.clock.clone(),
             sweep_after: self.config.sweep_after,
             retention: self.config.inbox_retention,
@@ -207,10 +226,10 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
         }
     }
 
-    fn drain(&self, broker: &Arc<AmqpBroker>) -> Drain<AmqpBroker, S> {
+    fn drain(&self, broker: &Arc<P::Broker>) -> Drain<P::Broker, P::Store> {
         Drain {
             broker: broker.clone(),
-            store: self.store.clone(),
+            store: self.servers.store().clone(),
             clock: self.clock.clone(),
             worker: self.name.clone(),
             health: self.health.clone(),
@@ -218,11 +237,7 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
         }
     }
 
-    fn effects(
-        &self,
-        part: &EffectPart<E>,
-        broker: &Arc<AmqpBroker>,
-    ) -> EffectRunner<E, AmqpBroker> {
+    fn effects(&self, part: &EffectPart<E>, broker: &Arc<P::Broker>) -> EffectRunner<E, P::Broker> {
         EffectRunner {
             effect: part.effect.clone(),
             broker: broker.clone(),
@@ -242,8 +257,9 @@ impl<D: Domain, S: Store<D>, E: Effect> Session<D, S, E> {
     }
 
     /// An idle worker must notice too that its database is away.
-    fn watch_database(&self) -> impl Future<Output = Result<(), Trouble>> + Send + use<D, S, E> {
-        let (store, clock, stop) = (self.store.clone(), self.clock.clone(), self.stop.clone());
+    fn watch_database(&self) -> impl Future<Output = Result<(), Trouble>> + Send + use<D, P, E> {
+        let (store, clock, stop) =
+            (self.servers.store().clone(), self.clock.clone(), self.stop.clone());
         async move {
             while !stop.is_requested() {
                 store.ping().await?;

@@ -13,3 +13,13 @@ pub enum Trouble {
     #[error("database: {0}")]
     Store(#[from] StoreError),
 }
+
+impl Trouble {
+    /// Whether it will last until somebody acts, so that there is no hurry to try again.
+    pub fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Self::Broker(BrokerError::Misconfigured(_)) | Self::Store(StoreError::Misconfigured(_))
+        )
+    }
+}

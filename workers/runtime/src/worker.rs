@@ -15,13 +15,11 @@ use crate::domain::{Domain, Output};
 use crate::effect::Effect;
 use crate::health::Health;
 use crate::http;
-use crate::postgres::connect::pool;
-use crate::postgres::store::PgStore;
 use crate::postgres::tables::Tables;
 use crate::reception::Decode;
-use crate::retry::Pauses;
+use crate::servers::{OwnServers, Servers};
 use crate::session::Session;
-use crate::stop::{self, Stop, Stopper};
+use crate::stop::{self, Stopper};
 use crate::telemetry;
 
 /// A worker: a domain, its tables, their migrations, and perhaps calls to the outside.
@@ -88,6 +86,11 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
     /// Runs the process: 0 after a stop that was asked for, 1 if it can't serve, 2 if the
     /// configuration is wrong.
     pub fn run(self) -> ExitCode {
+        self.run_on(|servers| servers)
+    }
+
+    /// Runs the process on what `wrap` makes of its servers.
+    pub fn run_on<P: Servers<D>>(self, wrap: impl FnOnce(OwnServers<T>) -> P) -> ExitCode {
         let name = D::PARTY.name();
         let config = match Config::read(D::PARTY, std::env::vars()) {
             Ok(config) => config,
@@ -125,10 +128,14 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
             .enable_all()
             .build()
             .expect("a thread pool can be started");
-        runtime.block_on(self.serve(config))
+        runtime.block_on(self.serve(Arc::new(config), wrap))
     }
 
-    async fn serve(self, config: Config) -> ExitCode {
+    async fn serve<P: Servers<D>>(
+        self,
+        config: Arc<Config>,
+        wrap: impl FnOnce(OwnServers<T>) -> P,
+    ) -> ExitCode {
         let health = Health::default();
         let (stopper, stop) = stop::channel();
         if let Err(error) = obey_signals(stopper, health.clone()) {
@@ -143,66 +150,31 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
                 return ExitCode::FAILURE;
             }
         }
-        let connections = config.database_connections;
-        let timeout = config.statement_timeout;
-        let pool = match pool(&config.database, &self.name(), connections, timeout) {
-            Ok(pool) => pool,
+        let servers = match OwnServers::new(config.clone(), self.name(), self.migrations) {
+            Ok(servers) => wrap(servers),
             Err(error) => {
                 tracing::error!("{error}");
                 return ExitCode::from(2);
             }
         };
-        let session = Session::<D, PgStore<T>, E> {
-            domain: self.domain.clone(),
-            store: Arc::new(PgStore::new(pool, timeout)),
-            effect: self.effect.clone(),
-            migrations: self.migrations,
+        let session = Session {
+            name: self.name(),
+            domain: self.domain,
+            servers,
+            effect: self.effect,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            name: self.name(),
-            config: Arc::new(config),
-            health: health.clone(),
-            stop: stop.clone(),
+            config,
+            health,
+            stop,
         };
-        supervise(session, &stop, &health).await;
+        session.supervise().await;
         tracing::info!(worker, "stopped");
         ExitCode::SUCCESS
     }
 
     fn name(&self) -> String {
         format!("orderly-{} {}", D::PARTY, self.version)
-    }
-}
-
-/// One session after the other, with growing pauses, until told to stop. Whatever ends a session,
-/// everything is rebuilt from nothing: clients that recover by themselves lose consumers silently.
-async fn supervise<D, T, E>(session: Session<D, PgStore<T>, E>, stop: &Stop, health: &Health)
-where
-    D: Domain,
-    T: Tables<D>,
-    E: Effect,
-{
-    let mut pauses = Pauses::default();
-    let mut last = String::new();
-    while !stop.is_requested() {
-        match session.run(&mut pauses).await {
-            Ok(()) => break,
-            Err(trouble) => {
-                let text = trouble.to_string();
-                // The same trouble is told once, not at every attempt.
-                if text == last {
-                    tracing::debug!("{text}");
-                } else {
-                    tracing::error!("{text}");
-                }
-                health.trouble(text.clone());
-                last = text;
-            }
-        }
-        tokio::select! {
-            () = pauses.pause(&*session.clock, &*session.entropy) => {}
-            () = stop.requested() => {}
-        }
     }
 }
 

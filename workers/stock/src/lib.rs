@@ -16,6 +16,7 @@ use orderly_contracts::stock::{AdjustStock, ReleaseStock, ReserveStock};
 use orderly_contracts::text::OrderId;
 use orderly_contracts::{Message, Reason, Refusal, decode};
 use orderly_runtime::domain::{Arrival, Domain, States, Timer, Verdict};
+use orderly_runtime::worker::Worker;
 
 pub use domain::{Policy, Stock};
 pub use schema::migrations;
@@ -24,6 +25,11 @@ pub use store::StockTables;
 use domain::{EXPIRE, Input, goods_ordered, goods_to_reserve};
 use known::Known;
 use state::{Key, Posting, State};
+
+/// The worker.
+pub fn worker() -> Worker<Stock, StockTables> {
+    Worker::new(Stock::default(), migrations, env!("CARGO_PKG_VERSION"))
+}
 
 impl Domain for Stock {
     const PARTY: Party = Party::Stock;

@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-use orderly_runtime::worker::Worker;
-use orderly_stock::{Stock, StockTables, migrations};
-
 fn main() -> ExitCode {
-    let version = env!("CARGO_PKG_VERSION");
-    Worker::<_, StockTables>::new(Stock::default(), migrations, version).run()
+    orderly_stock::worker().run()
 }

@@ -44,6 +44,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use orderly_runtime::broker::Broker as _;
 use orderly_runtime::topology::WORKERS;
 
 use crate::connections;

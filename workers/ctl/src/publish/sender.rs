@@ -74,11 +74,11 @@ impl<'a> Sender<'a> {
                         progress = Instant::now();
                         self.pauses.reset();
                     }
-                    "the broker refuses more: a queue is full".to_owned()
+                    BrokerError::Unavailable("the broker refuses more: a queue is full".to_owned())
                 }
-                Err(BrokerError(text)) => {
+                Err(error) => {
                     self.connection = None;
-                    text
+                    error
                 }
             };
             let open = fates.iter().filter(|fate| fate.is_none()).count();
@@ -98,28 +98,29 @@ impl<'a> Sender<'a> {
     async fn publish(&mut self, messages: &[Outgoing]) -> Result<Vec<Confirmation>, BrokerError> {
         if self.connection.is_none() {
             let address = self.settings.broker();
-            let address = address.map_err(|error| BrokerError(error.to_string()))?;
+            let address = address.map_err(|error| BrokerError::Unavailable(error.to_string()))?;
             let broker = AmqpBroker::connect(&address, NAME).await?;
             let publisher = broker.publisher().await?;
             self.connection = Some((broker, publisher));
         }
         match &mut self.connection {
             Some((_, publisher)) => publisher.publish(messages).await,
-            None => Err(BrokerError("not connected".to_owned())),
+            None => Err(BrokerError::Unavailable("not connected".to_owned())),
         }
     }
 
-    async fn wait(&mut self, open: usize, problem: &str, progress: Instant) -> Result<()> {
+    async fn wait(&mut self, open: usize, problem: &BrokerError, progress: Instant) -> Result<()> {
         let messages = count(open as u64, "message");
-        if problem.contains("NOT_FOUND") {
+        if problem.to_string().contains("NOT_FOUND") {
             bail!("{messages} not confirmed: {problem}; run `orderly setup` first");
         }
-        // A right that is missing doesn't come by waiting either.
-        if problem.contains("ACCESS_REFUSED") || progress.elapsed() >= self.patience {
+        // A right or an exchange that is missing doesn't come by waiting.
+        let is_lasting = matches!(problem, BrokerError::Misconfigured(_));
+        if is_lasting || progress.elapsed() >= self.patience {
             bail!("{messages} not confirmed: {problem}");
         }
         eprintln!("orderly: {problem}; trying again with {messages}");
-        self.pauses.pause(&SystemClock, &SystemEntropy).await;
+        self.pauses.pause(is_lasting, &SystemClock, &SystemEntropy).await;
         Ok(())
     }
 }

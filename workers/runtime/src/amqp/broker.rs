@@ -9,7 +9,7 @@ use lapin::options::{
     ConfirmSelectOptions, QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{Channel, Confirmation as Confirm, Connection, Consumer, Event};
+use lapin::{Channel, Confirmation as Confirm, Connection, Consumer, ErrorKind, Event};
 
 use crate::amqp::connect::connect;
 use crate::amqp::convert;
@@ -25,7 +25,14 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl From<lapin::Error> for BrokerError {
     fn from(error: lapin::Error) -> Self {
-        Self(error.to_string())
+        let text = error.to_string();
+        match error.kind() {
+            // Refused, not found, not as declared, not allowed.
+            ErrorKind::ProtocolError(amqp) if matches!(amqp.get_id(), 403 | 404 | 406 | 530) => {
+                Self::Misconfigured(text)
+            }
+            _ => Self::Unavailable(text),
+        }
     }
 }
 
@@ -36,7 +43,7 @@ async fn within<T, E: Into<BrokerError>>(
 ) -> Result<T, BrokerError> {
     match tokio::time::timeout(limit, wait).await {
         Ok(outcome) => outcome.map_err(Into::into),
-        Err(_) => Err(BrokerError(format!("no answer to {what} within {limit:?}"))),
+        Err(_) => Err(BrokerError::Unavailable(format!("no answer to {what} within {limit:?}"))),
     }
 }
 
@@ -58,34 +65,9 @@ impl AmqpBroker {
         Ok(Self { consuming, publishing })
     }
 
-    /// Reports to `health` when the broker blocks publishers; ends with an error when one of the
-    /// connections does.
-    pub async fn watch(&self, health: &Health) -> Result<(), BrokerError> {
-        let consuming = self.consuming.events_listener().map(|event| (event, false));
-        let publishing = self.publishing.events_listener().map(|event| (event, true));
-        let mut events = futures_util::stream::select(consuming, publishing);
-        while let Some((event, is_publishing)) = events.next().await {
-            match event {
-                Event::ConnectionBlocked(_) if is_publishing => health.blocked(true),
-                Event::ConnectionUnblocked if is_publishing => health.blocked(false),
-                Event::Error(error) => return Err(error.into()),
-                _ => {}
-            }
-        }
-        Err(BrokerError("the connection ended".to_owned()))
-    }
-
     /// A channel of its own for whatever needs one, such as declaring.
     pub async fn channel(&self) -> Result<Channel, BrokerError> {
         within(REPLY_TIMEOUT, "channel.open", self.consuming.create_channel()).await
-    }
-
-    /// Closes both connections.
-    pub async fn close(&self) {
-        for connection in [&self.consuming, &self.publishing] {
-            let close = connection.close(200, "done".into());
-            let _ = within(Duration::from_secs(2), "connection.close", close).await;
-        }
     }
 }
 
@@ -130,6 +112,28 @@ impl Broker for AmqpBroker {
         let depth = Depth { ready: declared.message_count(), consumers: declared.consumer_count() };
         within(REPLY_TIMEOUT, "channel.close", channel.close(200, "done".into())).await?;
         Ok(depth)
+    }
+
+    async fn watch(&self, health: &Health) -> BrokerError {
+        let consuming = self.consuming.events_listener().map(|event| (event, false));
+        let publishing = self.publishing.events_listener().map(|event| (event, true));
+        let mut events = futures_util::stream::select(consuming, publishing);
+        while let Some((event, is_publishing)) = events.next().await {
+            match event {
+                Event::ConnectionBlocked(_) if is_publishing => health.blocked(true),
+                Event::ConnectionUnblocked if is_publishing => health.blocked(false),
+                Event::Error(error) => return error.into(),
+                _ => {}
+            }
+        }
+        BrokerError::Unavailable("the connection ended".to_owned())
+    }
+
+    async fn close(&self) {
+        for connection in [&self.consuming, &self.publishing] {
+            let close = connection.close(200, "done".into());
+            let _ = within(Duration::from_secs(2), "connection.close", close).await;
+        }
     }
 }
 
@@ -229,7 +233,9 @@ impl AmqpPublisher {
             let (confirmation, returning) = match confirm? {
                 Confirm::Ack(returning) => (Confirmation::Confirmed, returning),
                 Confirm::Nack(returning) => (Confirmation::Refused, returning),
-                Confirm::NotRequested => return Err(BrokerError("confirms are off".to_owned())),
+                Confirm::NotRequested => {
+                    return Err(BrokerError::Unavailable("confirms are off".to_owned()));
+                }
             };
             confirmations.push(confirmation);
             returned.extend(
@@ -241,8 +247,8 @@ impl AmqpPublisher {
         // A return may come attached to the confirm of another message: the id tells whose it is.
         for id in returned {
             let index = messages.iter().position(|message| Some(message.id()) == id.as_deref());
-            let index =
-                index.ok_or_else(|| BrokerError("a foreign message returned".to_owned()))?;
+            let index = index
+                .ok_or_else(|| BrokerError::Unavailable("a foreign message returned".to_owned()))?;
             confirmations[index] = Confirmation::Returned;
         }
         Ok(confirmations)

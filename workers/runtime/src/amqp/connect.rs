@@ -25,7 +25,7 @@ pub async fn connect(address: &Address, name: &str) -> Result<Connection, Broker
     match tokio::time::timeout(CONNECT_TIMEOUT, builder.connect()).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(explain(address, &error)),
-        Err(_) => Err(BrokerError(format!(
+        Err(_) => Err(BrokerError::Unavailable(format!(
             "no connection to {} within {CONNECT_TIMEOUT:?}",
             place(address)
         ))),
@@ -36,7 +36,9 @@ fn ca_certificates(address: &Address) -> Result<Option<String>, BrokerError> {
     let Some(file) = &address.ca_file else { return Ok(None) };
     match std::fs::read_to_string(file) {
         Ok(pem) => Ok(Some(pem)),
-        Err(error) => Err(BrokerError(format!("can't read {}: {error}", file.display()))),
+        Err(error) => {
+            Err(BrokerError::Misconfigured(format!("can't read {}: {error}", file.display())))
+        }
     }
 }
 
@@ -63,14 +65,19 @@ fn explain(address: &Address, error: &lapin::Error) -> BrokerError {
     let user = if address.url.username().is_empty() { "guest" } else { address.url.username() };
     let vhost = address.url.path().trim_start_matches('/');
     let vhost = if vhost.is_empty() { "/" } else { vhost };
-    let text = match error.kind() {
+    match error.kind() {
         ErrorKind::ProtocolError(amqp) => match amqp.get_id() {
-            403 => format!("{place} refuses user {user}: wrong password, or no right to {vhost}"),
-            530 => format!("{place} has no vhost {vhost}, or user {user} may not enter it"),
-            _ => format!("{place}: {}", amqp.get_message()),
+            403 => BrokerError::Misconfigured(format!(
+                "{place} refuses user {user}: wrong password, or no right to {vhost}"
+            )),
+            530 => BrokerError::Misconfigured(format!(
+                "{place} has no vhost {vhost}, or user {user} may not enter it"
+            )),
+            _ => BrokerError::Unavailable(format!("{place}: {}", amqp.get_message())),
         },
-        ErrorKind::IOError(error) => format!("no connection to {place}: {error}"),
-        _ => format!("no connection to {place}: {error}"),
-    };
-    BrokerError(text)
+        ErrorKind::IOError(error) => {
+            BrokerError::Unavailable(format!("no connection to {place}: {error}"))
+        }
+        _ => BrokerError::Unavailable(format!("no connection to {place}: {error}")),
+    }
 }

@@ -90,7 +90,7 @@ pub fn basic_properties(from: &Properties) -> Result<BasicProperties, BrokerErro
 }
 
 fn short(text: &str) -> Result<ShortString, BrokerError> {
-    ShortString::try_new(text).map_err(|error| BrokerError(error.to_string()))
+    ShortString::try_new(text).map_err(|error| BrokerError::Unavailable(error.to_string()))
 }
 
 fn table(from: &FieldTable) -> BTreeMap<String, HeaderValue> {

@@ -30,7 +30,9 @@ pub async fn declare(broker: &AmqpBroker, ladder: &Ladder) -> Result<(), BrokerE
                 table(&queue),
             )
             .await
-            .map_err(|error| BrokerError(format!("queue {}: {error}", queue.name)))?;
+            .map_err(|error| {
+                BrokerError::Misconfigured(format!("queue {}: {error}", queue.name))
+            })?;
         for (exchange, key) in &queue.bindings {
             channel
                 .queue_bind(
@@ -106,5 +108,5 @@ pub async fn verify(broker: &AmqpBroker, party: Party, ladder: &Ladder) -> Resul
     if missing.is_empty() {
         return Ok(());
     }
-    Err(BrokerError(format!("run `orderly setup`; {}", missing.join("; "))))
+    Err(BrokerError::Misconfigured(format!("run `orderly setup`; {}", missing.join("; "))))
 }

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use crate::broker::{Acks, Broker, BrokerError, Confirmation, Deliveries, Depth, Publisher};
 use crate::clock::{Clock, Micros};
+use crate::health::Health;
 use crate::message::{Delivery, HeaderValue, Outgoing, Tag};
 use crate::topology::{Queue, Role};
 
@@ -75,7 +76,7 @@ impl MemoryBroker {
         let now = self.clock.now();
         state.expire(now);
         let State { queues, channels, .. } = &mut *state;
-        let gone = || BrokerError("the channel is closed".to_owned());
+        let gone = || BrokerError::Unavailable("the channel is closed".to_owned());
         let channel = channels.get_mut(&channel).ok_or_else(gone)?;
         let Some(queue) = queues.get_mut(&channel.queue) else { return Ok(Next::Ended) };
         if channel.is_cancelled {
@@ -198,7 +199,7 @@ impl Broker for MemoryBroker {
     ) -> Result<(MemoryDeliveries, MemoryAcks), BrokerError> {
         let mut state = self.lock();
         if !state.queues.contains_key(queue) {
-            return Err(BrokerError(format!("no queue {queue}")));
+            return Err(BrokerError::Unavailable(format!("no queue {queue}")));
         }
         state.last_channel += 1;
         let channel = state.last_channel;
@@ -224,12 +225,20 @@ impl Broker for MemoryBroker {
         let mut state = self.lock();
         state.expire(self.clock.now());
         let found = state.queues.get(queue);
-        let found = found.ok_or_else(|| BrokerError(format!("no queue {queue}")))?;
+        let found = found.ok_or_else(|| BrokerError::Unavailable(format!("no queue {queue}")))?;
         let ready = u32::try_from(found.ready.len()).unwrap_or(u32::MAX);
         let consumers = state.channels.values().filter(|channel| channel.queue == queue);
         let consumers = consumers.filter(|channel| !channel.is_cancelled).count();
         Ok(Depth { ready, consumers: u32::try_from(consumers).unwrap_or(u32::MAX) })
     }
+
+    /// Memory does not go away.
+    async fn watch(&self, _: &Health) -> BrokerError {
+        std::future::pending().await
+    }
+
+    /// A channel closes with the last of its halves.
+    async fn close(&self) {}
 }
 
 /// A channel that closes when nobody holds it any more, as a dropped connection does.
@@ -290,7 +299,7 @@ pub struct MemoryAcks(Arc<OpenChannel>);
 impl Acks for MemoryAcks {
     async fn ack_up_to(&mut self, tag: Tag) -> Result<(), BrokerError> {
         let mut state = self.0.broker.lock();
-        let gone = || BrokerError("the channel is closed".to_owned());
+        let gone = || BrokerError::Unavailable("the channel is closed".to_owned());
         let channel = state.channels.get_mut(&self.0.channel).ok_or_else(gone)?;
         channel.unsettled = channel.unsettled.split_off(&(tag + 1));
         drop(state);
