@@ -8,7 +8,7 @@ use orderly_contracts::routes::Party;
 
 use crate::output;
 use crate::settings::Settings;
-use crate::{audit, dead, deadlines, migrate, order, payment, publish, setup, stock};
+use crate::{audit, dead, deadlines, migrate, order, pause, payment, publish, setup, stock};
 
 const ABOUT: &str = "\
 The operator's command of Orderly: sets it up, feeds it and looks into it.
@@ -54,6 +54,10 @@ enum Command {
     /// Look at messages that were given up
     #[command(subcommand)]
     Dead(dead::Command),
+    /// Let a worker take nothing, until it is resumed
+    Pause(pause::Pause),
+    /// Let a paused worker go on
+    Resume(pause::Resume),
     /// Prove, per order and in sums, that nothing is lost and nothing is double
     Audit(audit::Arguments),
     /// Print a script that makes the shell complete these commands
@@ -105,6 +109,8 @@ impl Cli {
             Command::Payment(command) => payment::run(command, settings).await,
             Command::Deadlines(command) => deadlines::run(command, settings).await,
             Command::Dead(command) => dead::run(command, settings).await,
+            Command::Pause(arguments) => pause::pause(arguments, settings).await,
+            Command::Resume(arguments) => pause::resume(arguments, settings).await,
             Command::Audit(arguments) => audit::run(arguments, settings).await,
             Command::Completions { shell } => complete(*shell),
         }

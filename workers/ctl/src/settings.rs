@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use orderly_contracts::routes::Party;
-use orderly_runtime::config::{Address, ConfigErrors, Reader};
+use orderly_runtime::config::{Address, Config, ConfigErrors, Reader};
 use orderly_runtime::retry::Ladder;
 
 /// Something a command can't work without.
@@ -18,30 +18,6 @@ pub enum Need {
     /// The broker's management API, by `ORDERLY_MANAGEMENT_URL`; absent is fine, wrong is not.
     Management,
 }
-
-/// Settings of the workers that mean nothing here. They are no mistake where all programs share
-/// one environment file; a name that nobody knows is.
-const OF_WORKERS: [&str; 19] = [
-    "ORDERLY_ALLOW_PLAINTEXT",
-    "ORDERLY_BATCH_BYTES",
-    "ORDERLY_BATCH_MESSAGES",
-    "ORDERLY_BODY_BYTES_MAX",
-    "ORDERLY_DATABASE_CONNECTIONS",
-    "ORDERLY_DRAIN_DEADLINE_MS",
-    "ORDERLY_EFFECT_CALLS",
-    "ORDERLY_EFFECT_TIMEOUT_MS",
-    "ORDERLY_INBOX_RETENTION_DAYS",
-    "ORDERLY_IN_PROGRESS_MAX",
-    "ORDERLY_LOG",
-    "ORDERLY_LOG_FORMAT",
-    "ORDERLY_PREFETCH",
-    "ORDERLY_STATEMENT_TIMEOUT_MS",
-    "ORDERLY_SWEEP_AFTER_MS",
-    "ORDERLY_TIMER_PERIOD_MS",
-    LADDER,
-    "ORDERLY_BROKER_PASSWORD_FILE",
-    "ORDERLY_BROKER_CA_FILE",
-];
 
 const LADDER: &str = "ORDERLY_RETRY_DELAYS_MS";
 const BROKER: &str = "ORDERLY_BROKER";
@@ -130,8 +106,10 @@ impl Settings {
     fn read<T>(&self, read: impl FnOnce(&mut Reader) -> T) -> Result<T, ConfigErrors> {
         let mut reader = Reader::new(self.variables.clone());
         let value = read(&mut reader);
-        for name in OF_WORKERS {
-            reader.text(name);
+        // Settings of the workers mean nothing here. They are no mistake where all programs share
+        // one environment file; a name that nobody knows is.
+        for name in Config::variables(Party::Order) {
+            reader.text(&name);
         }
         for suffix in ["PASSWORD_FILE", "CA_FILE"] {
             reader.text(&format!("{MANAGEMENT}_{suffix}"));
@@ -161,17 +139,17 @@ fn management(reader: &mut Reader, variables: &BTreeMap<String, String>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use orderly_runtime::config::Config;
-
     use super::*;
 
     #[test]
-    fn the_settings_we_pass_over_are_settings_of_the_workers() {
-        let variables = OF_WORKERS.map(|name| (name.to_owned(), "1".to_owned()));
-        let errors = Config::read(Party::Order, variables).unwrap_err().0;
-        let unknown: Vec<_> =
-            errors.iter().filter(|problem| problem.contains("is no setting")).collect();
-        assert!(unknown.is_empty(), "{unknown:?}");
+    fn the_settings_of_the_workers_are_passed_over_and_unknown_ones_are_not() {
+        let set = |name: &str| (name.to_owned(), "1".to_owned());
+        let theirs = ["ORDERLY_PREFETCH", "ORDERLY_BREAKER_PAUSE_MS", "ORDERLY_ORDER_HTTP"];
+        let settings = Settings::from_variables(theirs.map(set));
+        assert!(settings.ladder().is_ok());
+        let settings = Settings::from_variables([set("ORDERLY_PREFETSCH")]);
+        let errors = settings.ladder().unwrap_err().0;
+        assert_eq!(errors, ["ORDERLY_PREFETSCH is no setting of this program"]);
     }
 
     #[test]

@@ -7,21 +7,25 @@ use std::time::Duration;
 use orderly_contracts::{Reason, Refusal};
 use uuid::Uuid;
 
+use crate::claims::{Claimed, claim};
 use crate::clock::{Clock, Entropy};
-use crate::domain::{Arrival, Cause, Domain, States};
+use crate::domain::{Arrival, Domain, States};
 use crate::fold::{Fate, Folded, fold};
 use crate::letter::Letter;
 use crate::message::{Delivery, Outgoing, Tag};
 use crate::metrics;
 use crate::reception::{Content, Received};
-use crate::retry::Ladder;
-use crate::store::{Claim, Standing, Store, StoreError, Unit, Work};
+use crate::retry::{Ladder, Setback};
+use crate::store::{Store, StoreError, Unit, Work};
 
 /// How often a batch in conflict is tried again at once, before it is split.
 const CONFLICT_ROUNDS: u32 = 4;
 /// A conflict that took this long is no race that is over in a moment: somebody sits on a lock, and
 /// the others of the batch should not wait for it.
 const CONFLICT_PATIENCE: Duration = Duration::from_secs(1);
+/// This many messages in conflict one after the other, each alone, are no chance: the database is
+/// jammed, and the rest would only wait as long as these did.
+const JAM: usize = 4;
 /// From this many returns on, a message is run alone: it may be what kills the process.
 const SUSPECT_RETURNS: u32 = 3;
 /// After this many noted deaths a message is given up.
@@ -55,12 +59,16 @@ pub struct Processed {
     pub tags: Vec<Tag>,
     /// The batches whose outputs are among `outgoing`.
     pub batches: Vec<Uuid>,
+    /// How many of the deliveries go to the retry ladder.
+    pub postponed: usize,
+    /// Why the rest of the batch was left alone; it is not among `tags`.
+    pub jam: Option<String>,
 }
 
 /// A message that could be read.
-struct Candidate<D: Domain> {
-    delivery: Delivery,
-    content: Content<D::Input>,
+pub(crate) struct Candidate<D: Domain> {
+    pub(crate) delivery: Delivery,
+    pub(crate) content: Content<D::Input>,
 }
 
 /// What came of a candidate beyond the work that was saved.
@@ -85,10 +93,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         received: Vec<Received<D::Input>>,
         sent: &mut Vec<Uuid>,
     ) -> Result<Processed, StoreError> {
-        let mut processed = Processed {
-            tags: received.iter().map(|received| received.delivery.tag).collect(),
-            ..Processed::default()
-        };
+        let mut processed = Processed::default();
         let mut together = Vec::new();
         let mut suspects = Vec::new();
         for Received { delivery, content, .. } in received {
@@ -102,12 +107,16 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         }
         self.bisect(together, sent, &mut processed).await?;
         for suspect in suspects {
-            self.run_alone(suspect, sent, &mut processed).await?;
+            if processed.jam.is_none() {
+                self.run_alone(suspect, sent, &mut processed).await?;
+            }
         }
         Ok(processed)
     }
 
     /// Processes candidates together if possible, and in ever smaller parts where one is at fault.
+    /// If the database is jammed, those that met it and those behind are left to come back: being
+    /// in its way is no fault of theirs, and costs no attempt.
     async fn bisect(
         &self,
         candidates: Vec<Candidate<D>>,
@@ -115,12 +124,17 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         processed: &mut Processed,
     ) -> Result<(), StoreError> {
         let mut parts = vec![candidates];
+        let mut in_the_way = Vec::new();
+        let mut in_a_row = 0;
         while let Some(mut part) = parts.pop() {
             if part.is_empty() {
                 continue;
             }
             match self.transact_patiently(&part, sent).await {
-                Ok(committed) => self.finish(&part, committed, processed),
+                Ok(committed) => {
+                    in_a_row = 0;
+                    self.finish(&part, committed, processed);
+                }
                 Err(StoreError::Data(_) | StoreError::Conflict(_)) if part.len() > 1 => {
                     metrics::batch_split(self.queue);
                     let second = part.split_off(part.len() / 2);
@@ -132,10 +146,18 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
                     self.bury(&part[0].delivery, &refusal, processed);
                 }
                 Err(StoreError::Conflict(why)) => {
-                    self.postpone(&part[0].delivery, &why, processed);
+                    in_a_row += 1;
+                    if in_a_row == JAM {
+                        processed.jam = Some(why);
+                        return Ok(());
+                    }
+                    in_the_way.push((part.remove(0), why));
                 }
                 Err(trouble) => return Err(trouble),
             }
+        }
+        for (candidate, why) in in_the_way {
+            self.postpone(&candidate.delivery, Setback::Conflict, &why, processed);
         }
         Ok(())
     }
@@ -193,7 +215,10 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             Ok(claimed) => claimed,
             Err(error) => return Err(give_up(unit, error).await),
         };
-        let Claimed { fresh, unsent, mut detours } = claimed;
+        let Claimed { fresh, unsent, conflicting } = claimed;
+        let conflicting = conflicting.into_iter();
+        let mut detours: Vec<_> =
+            conflicting.map(|(index, refusal)| (index, Detour::Dead(refusal))).collect();
         if fresh.is_empty() {
             unit.rollback().await;
             return Ok(Committed { batch: None, outgoing: unsent, detours });
@@ -228,34 +253,37 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
     fn finish(&self, candidates: &[Candidate<D>], committed: Committed, processed: &mut Processed) {
         processed.outgoing.extend(committed.outgoing);
         processed.batches.extend(committed.batch);
-        for (index, detour) in committed.detours {
-            let delivery = &candidates[index].delivery;
-            match detour {
-                Detour::Retry(why) => self.postpone(delivery, &why, processed),
-                Detour::Dead(refusal) => self.bury(delivery, &refusal, processed),
+        let mut detours: BTreeMap<usize, Detour> = committed.detours.into_iter().collect();
+        for (index, Candidate { delivery, .. }) in candidates.iter().enumerate() {
+            match detours.remove(&index) {
+                None => processed.tags.push(delivery.tag),
+                Some(Detour::Retry(why)) => {
+                    self.postpone(delivery, Setback::Asked, &why, processed);
+                }
+                Some(Detour::Dead(refusal)) => self.bury(delivery, &refusal, processed),
             }
         }
     }
 
     /// Sends a message to the retry ladder, or to the dead letters if it has climbed all of it.
-    fn postpone(&self, delivery: &Delivery, why: &str, processed: &mut Processed) {
+    fn postpone(
+        &self,
+        delivery: &Delivery,
+        setback: Setback,
+        why: &str,
+        processed: &mut Processed,
+    ) {
         let now = self.clock.now();
-        match self.ladder.next_attempt(delivery, self.queue, now, &*self.entropy) {
-            Some(copy) => {
-                metrics::retry(self.queue);
-                tracing::warn!(
-                    queue = self.queue,
-                    message.id = copy.id(),
-                    why,
-                    "tried again later"
-                );
-                processed.outgoing.push(copy);
-            }
-            None => {
-                let text = format!("every attempt failed, the last one so: {why}");
-                self.bury(delivery, &Refusal::new(Reason::Exhausted, text), processed);
-            }
-        }
+        let copy = self.ladder.next_attempt(delivery, self.queue, setback, now, &*self.entropy);
+        let Some(copy) = copy else {
+            let text = format!("every attempt failed, the last one so: {why}");
+            return self.bury(delivery, &Refusal::new(Reason::Exhausted, text), processed);
+        };
+        metrics::retry(self.queue);
+        tracing::warn!(queue = self.queue, message.id = copy.id(), why, "tried again later");
+        processed.outgoing.push(copy);
+        processed.tags.push(delivery.tag);
+        processed.postponed += 1;
     }
 
     fn bury(&self, delivery: &Delivery, refusal: &Refusal, processed: &mut Processed) {
@@ -269,6 +297,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             "message given up: {}", refusal.text
         );
         processed.outgoing.push(letter.outgoing());
+        processed.tags.push(delivery.tag);
     }
 }
 
@@ -287,64 +316,6 @@ pub(crate) async fn decide_and_save<D: Domain, U: Unit<D>>(
     complete(&mut work);
     unit.save(&work).await?;
     Ok((work, fates))
-}
-
-/// Which candidates are new, and what is to be done about the others.
-struct Claimed {
-    fresh: Vec<usize>,
-    unsent: Vec<Outgoing>,
-    detours: Vec<(usize, Detour)>,
-}
-
-/// Claims every candidate's id, in one order for all workers. The body that was processed under an
-/// id is the right one; where none was, that of the first copy.
-async fn claim<D: Domain, U: Unit<D>>(
-    unit: &mut U,
-    batch: Uuid,
-    candidates: &[Candidate<D>],
-) -> Result<Claimed, StoreError> {
-    let mut copies: BTreeMap<&Cause, Vec<usize>> = BTreeMap::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        copies.entry(&candidate.content.arrival.cause).or_default().push(index);
-    }
-    let first = |indices: &[usize]| &candidates[indices[0]].content;
-    let claims: Vec<Claim> = copies
-        .iter()
-        .map(|(cause, indices)| Claim {
-            cause: (*cause).clone(),
-            kind: first(indices).arrival.kind,
-            body_hash: first(indices).body_hash,
-        })
-        .collect();
-    let standings = unit.claim(batch, &claims).await?;
-    let mut claimed = Claimed { fresh: vec![], unsent: vec![], detours: vec![] };
-    for (standing, indices) in standings.into_iter().zip(copies.into_values()) {
-        let mut is_fresh = standing == Standing::Fresh;
-        let (right, mut unsent) = match standing {
-            Standing::Fresh => (first(&indices).body_hash, vec![]),
-            Standing::Known { body_hash, unsent } => (body_hash, unsent),
-        };
-        for index in indices {
-            let Content { arrival, body_hash } = &candidates[index].content;
-            if *body_hash != right {
-                claimed.detours.push((index, Detour::Dead(id_conflict())));
-            } else if std::mem::take(&mut is_fresh) {
-                claimed.fresh.push(index);
-            } else {
-                metrics::duplicate(arrival.kind);
-                claimed.unsent.append(&mut unsent);
-            }
-        }
-    }
-    // Claiming went by id; deciding goes by arrival.
-    claimed.fresh.sort_unstable();
-    Ok(claimed)
-}
-
-fn id_conflict() -> Refusal {
-    let text = "a message with the same id and another body was processed before; \
-                a new message needs an id of its own";
-    Refusal::new(Reason::IdConflict, text)
 }
 
 async fn give_up<D: Domain, U: Unit<D>>(unit: U, error: StoreError) -> StoreError {

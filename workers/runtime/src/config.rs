@@ -11,9 +11,10 @@ use orderly_contracts::routes::Party;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::breaker::BreakerLimits;
 use crate::effect::EffectLimits;
 use crate::lane::BatchLimits;
-use crate::retry::Ladder;
+use crate::retry::{Attempts, Ladder};
 use crate::telemetry::LogFormat;
 
 /// Where a server is and how to get in. Its `Debug` shows no password.
@@ -70,8 +71,10 @@ pub struct Config {
     pub batch: BatchLimits,
     /// The longest body that is read at all.
     pub body_bytes_max: usize,
-    /// The delays of the retry ladder.
+    /// The delays of the retry ladder, and how many attempts each setback is worth.
     pub ladder: Ladder,
+    /// When a queue is left alone because too much of it fails.
+    pub breaker: BreakerLimits,
     /// The most orders in progress before new ones wait.
     pub in_progress_max: u32,
     /// The most database connections.
@@ -103,8 +106,9 @@ pub const LETTER_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct ConfigErrors(pub Vec<String>);
 
 /// Variables that belong to other programs of ours and are no mistake here.
-const FOREIGN: [&str; 6] = [
+const FOREIGN: [&str; 7] = [
     "ORDERLY_MANAGEMENT_URL",
+    "ORDERLY_OPERATOR",
     "ORDERLY_TEST_NODES",
     "ORDERLY_AMQP_PORT",
     "ORDERLY_MANAGEMENT_PORT",
@@ -124,6 +128,14 @@ impl Config {
         config.ok_or_else(|| ConfigErrors(vec!["configuration incomplete".to_owned()]))
     }
 
+    /// The names of all variables that the worker of `party` reads.
+    pub fn variables(party: Party) -> Vec<String> {
+        let mut reader = Reader::new([]);
+        // It comes to nothing without addresses, but it asks for every variable.
+        let _ = Self::from_reader(party, &mut reader);
+        reader.known
+    }
+
     fn from_reader(party: Party, reader: &mut Reader) -> Option<Self> {
         let name = party.name().to_uppercase();
         let broker = reader.address("ORDERLY_BROKER", &["amqp", "amqps"]);
@@ -138,7 +150,11 @@ impl Config {
         if usize::from(batch.prefetch) < batch.messages {
             reader.refuse("ORDERLY_PREFETCH", "is smaller than ORDERLY_BATCH_MESSAGES");
         }
-        let ladder = reader.ladder("ORDERLY_RETRY_DELAYS_MS");
+        let ladder = reader.ladder("ORDERLY_RETRY_DELAYS_MS").with_attempts(Attempts {
+            conflict: reader.within("ORDERLY_RETRY_CONFLICT_ATTEMPTS", 10, 0..=10),
+            asked: reader.within("ORDERLY_RETRY_ASKED_ATTEMPTS", 10, 0..=10),
+            outside: reader.within("ORDERLY_RETRY_OUTSIDE_ATTEMPTS", 10, 0..=10),
+        });
         let inbox_days = reader.within("ORDERLY_INBOX_RETENTION_DAYS", 14u64, 1..=3650);
         let inbox_retention = Duration::from_secs(inbox_days * 24 * 3600);
         if inbox_retention <= ladder.duration() + LETTER_RETENTION {
@@ -151,6 +167,11 @@ impl Config {
             batch,
             ladder,
             inbox_retention,
+            breaker: BreakerLimits {
+                failures_percent: reader.within("ORDERLY_BREAKER_FAILURES_PERCENT", 50, 1..=100),
+                pause: reader.millis("ORDERLY_BREAKER_PAUSE_MS", 5_000),
+                longest: reader.millis("ORDERLY_BREAKER_PAUSE_MAX_MS", 60_000),
+            },
             body_bytes_max: reader.within("ORDERLY_BODY_BYTES_MAX", 1 << 20, 1..=64 << 20),
             in_progress_max: reader.within("ORDERLY_IN_PROGRESS_MAX", 4_000, 10..=1_000_000),
             database_connections: reader.within("ORDERLY_DATABASE_CONNECTIONS", 8, 4..=100),

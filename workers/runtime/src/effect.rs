@@ -9,20 +9,25 @@ use orderly_contracts::routes::Party;
 use orderly_contracts::{Reason, Refusal};
 
 use crate::batch::Processed;
-use crate::breaker::Breaker;
+use crate::breaker::BreakerLimits;
 use crate::broker::{Broker, BrokerError, Deliveries};
 use crate::clock::{Clock, Entropy};
 use crate::domain::{Arrival, Output};
 use crate::fold::compose;
+use crate::gate::Gate;
 use crate::health::Health;
 use crate::letter::Letter;
 use crate::message::{Delivery, Outgoing};
 use crate::metrics;
 use crate::outlet::Outlet;
 use crate::reception::{Received, Reception};
-use crate::retry::{Ladder, Past};
+use crate::retry::{Ladder, Past, Setback};
 use crate::stop::Stop;
 use crate::trouble::Trouble;
+use crate::valve::Valve;
+
+/// How often an idle runner looks whether it may go on consuming.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A call to the outside that is safe to repeat.
 pub trait Effect: Send + Sync + 'static {
@@ -64,6 +69,10 @@ pub struct EffectRunner<E: Effect, B> {
     pub ladder: Ladder,
     /// Its bounds.
     pub limits: EffectLimits,
+    /// Lets requests in, or not.
+    pub gate: Gate,
+    /// When it pauses by itself.
+    pub breaker: BreakerLimits,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives random numbers.
@@ -79,30 +88,43 @@ pub struct EffectRunner<E: Effect, B> {
 impl<E: Effect, B: Broker> EffectRunner<E, B> {
     /// Runs until stopped or in trouble.
     pub async fn run(self) -> Result<(), Trouble> {
+        let mut valve = Valve::new(
+            self.reception.queue,
+            self.gate.clone(),
+            self.breaker,
+            self.health.clone(),
+            self.clock.clone(),
+            self.stop.clone(),
+        );
+        while valve.opened().await {
+            self.consume(&mut valve).await?;
+        }
+        Ok(())
+    }
+
+    /// Consumes until stopped, in trouble, or the valve closes.
+    async fn consume(&self, valve: &mut Valve) -> Result<(), Trouble> {
         let queue = self.reception.queue;
         let prefetch = u16::try_from(self.limits.calls * 2).unwrap_or(u16::MAX);
         let (mut deliveries, acks) = self.broker.consume(queue, prefetch).await?;
         let mut outlet = Outlet::new(self.broker.publisher().await?, acks);
-        let mut breaker = Breaker::default();
         let mut calls = FuturesUnordered::new();
+        self.health.lane_open(queue);
         let mut is_drained = false;
         let mut is_cancelled = false;
-        self.health.lane_open(queue);
         loop {
-            if self.stop.is_requested() && !is_cancelled {
+            if !valve.is_open() && !is_cancelled {
                 deliveries.cancel().await?;
                 is_cancelled = true;
             }
+            is_drained |= valve.has_tripped();
             if is_drained && calls.is_empty() {
                 break;
             }
             let has_room = calls.len() < self.limits.calls && !is_drained;
             tokio::select! {
                 delivery = deliveries.next(), if has_room => match delivery? {
-                    Some(delivery) => {
-                        breaker.wait(&*self.clock).await;
-                        calls.push(self.handle(delivery));
-                    }
+                    Some(delivery) => calls.push(self.handle(delivery)),
                     None if is_cancelled => is_drained = true,
                     None => {
                         let text = format!("the broker ended the consumer of {queue}");
@@ -110,10 +132,12 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
                     }
                 },
                 Some(Handled { processed, has_failed }) = calls.next() => {
-                    breaker.note(has_failed, self.clock.now());
+                    valve.note(usize::from(has_failed), 1);
                     outlet.deliver(Some(processed)).await?;
                 }
                 () = self.stop.requested(), if !is_cancelled => {}
+                // The gate may have closed meanwhile.
+                () = self.clock.sleep(LOOK_AGAIN), if !is_cancelled => {}
             }
         }
         Ok(outlet.close().await?)
@@ -127,7 +151,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
             Err(refusal) => (vec![self.letter(&delivery, &refusal)], false),
             Ok(content) => self.call(&delivery, &content.arrival).await,
         };
-        let processed = Processed { outgoing, tags: vec![delivery.tag], batches: vec![] };
+        let processed = Processed { outgoing, tags: vec![delivery.tag], ..Processed::default() };
         Handled { processed, has_failed }
     }
 
@@ -152,7 +176,8 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         metrics::effect("failed", started.elapsed());
         let now = self.clock.now();
         let queue = self.reception.queue;
-        if let Some(copy) = self.ladder.next_attempt(delivery, queue, now, &*self.entropy) {
+        let copy = self.ladder.next_attempt(delivery, queue, Setback::Outside, now, &*self.entropy);
+        if let Some(copy) = copy {
             metrics::retry(queue);
             return (vec![copy], true);
         }

@@ -1,4 +1,5 @@
-//! The gate before new work: closed while too much is in progress, whoever of the replicas did it.
+//! The gate before work: closed while too much is in progress, whoever of the replicas did it, or
+//! while the worker is paused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use crate::trouble::Trouble;
 /// How often the work in progress is counted.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Lets new work in, or not. Closing it ends consuming; it never holds deliveries back.
-#[derive(Debug, Clone)]
-pub struct Gate(watch::Receiver<bool>);
+/// Lets work in, or not. Closing it ends consuming; it never holds deliveries back.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Vec<watch::Receiver<bool>>);
 
 /// Moves a gate.
 #[derive(Debug)]
@@ -27,29 +28,43 @@ impl Gate {
     /// A gate, open at first, and what moves it.
     pub fn new() -> (Self, GateKeeper) {
         let (sender, receiver) = watch::channel(true);
-        (Self(receiver), GateKeeper(sender))
+        (Self(vec![receiver]), GateKeeper(sender))
     }
 
     /// A gate that is always open.
     pub fn always_open() -> Self {
-        Self::new().0
+        Self::default()
     }
 
-    /// Whether new work may come in.
+    /// A gate that is open while both are.
+    pub fn and(&self, other: &Self) -> Self {
+        Self(self.0.iter().chain(&other.0).cloned().collect())
+    }
+
+    /// Whether work may come in.
     pub fn is_open(&self) -> bool {
-        *self.0.borrow()
+        self.0.iter().all(|part| *part.borrow())
     }
 
     /// Returns once the gate is open.
     pub async fn opened(&self) {
-        if self.0.clone().wait_for(|is_open| *is_open).await.is_err() && !self.is_open() {
-            // Nobody moves the gate any more: the session is ending.
-            std::future::pending().await
+        while !self.is_open() {
+            for part in &self.0 {
+                if part.clone().wait_for(|is_open| *is_open).await.is_err() && !*part.borrow() {
+                    // Nobody moves the gate any more: the session is ending.
+                    std::future::pending().await
+                }
+            }
         }
     }
 }
 
 impl GateKeeper {
+    /// Opens or closes the gate; whether that moved it.
+    pub(crate) fn set_open(&self, is_open: bool) -> bool {
+        self.0.send_replace(is_open) != is_open
+    }
+
     /// Counts the work in progress, again and again, and moves the gate: closed from `limit` on,
     /// open again below four fifths of it.
     pub async fn run<D: Domain, S: Store<D>>(

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::metrics;
+use crate::pause::Pause;
 
 /// Shared by everything that can be well or unwell.
 #[derive(Debug, Clone, Default)]
@@ -15,9 +16,12 @@ pub struct Health(Arc<Mutex<Condition>>);
 struct Condition {
     expected: BTreeSet<String>,
     open: BTreeSet<String>,
+    /// Queues that are left alone for a while, because too much of them failed.
+    halted: BTreeSet<String>,
     is_blocked: bool,
     is_stopping: bool,
     trouble: Option<String>,
+    pause: Option<Pause>,
 }
 
 /// What `/readyz` says.
@@ -28,6 +32,9 @@ pub struct Readiness {
     /// Why not, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Who paused it, and why. A paused worker is well: it could be ready for a deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
 }
 
 impl Health {
@@ -36,6 +43,7 @@ impl Health {
         self.update(|condition| {
             condition.expected = queues.into_iter().collect();
             condition.open.clear();
+            condition.halted.clear();
             condition.trouble = None;
             condition.is_blocked = false;
         });
@@ -46,6 +54,23 @@ impl Health {
         self.update(|condition| {
             condition.open.insert(queue.to_owned());
         });
+    }
+
+    /// A queue is left alone because too much of it fails, or not any more.
+    pub fn halted(&self, queue: &str, is_halted: bool) {
+        self.update(|condition| {
+            if is_halted {
+                condition.halted.insert(queue.to_owned());
+            } else {
+                condition.halted.remove(queue);
+            }
+        });
+    }
+
+    /// An operator paused the worker, or nobody did.
+    pub fn paused(&self, pause: Option<Pause>) {
+        metrics::paused(pause.is_some());
+        self.update(|condition| condition.pause = pause);
     }
 
     /// The broker blocks publishers, or not any more.
@@ -88,13 +113,20 @@ impl Condition {
             Some(trouble.clone())
         } else if self.expected.is_empty() {
             Some("starting".to_owned())
-        } else if !missing.is_empty() {
+        } else if !missing.is_empty() && self.pause.is_none() {
             Some(format!("not consuming yet: {}", missing.join(", ")))
+        } else if !self.halted.is_empty() {
+            let halted: Vec<_> = self.halted.iter().map(String::as_str).collect();
+            Some(format!("pausing because too much fails: {}", halted.join(", ")))
         } else if self.is_blocked {
             Some("the broker blocks publishers: memory or disk alarm".to_owned())
         } else {
             None
         };
-        Readiness { ready: reason.is_none(), reason }
+        let paused = self.pause.as_ref().map(|Pause { by, why, .. }| match why {
+            Some(why) => format!("by {by}: {why}"),
+            None => format!("by {by}"),
+        });
+        Readiness { ready: reason.is_none(), reason, paused }
     }
 }

@@ -9,6 +9,7 @@ use orderly_contracts::routes::Party;
 use uuid::Uuid;
 
 use crate::batch::{Processed, Processor};
+use crate::breaker::BreakerLimits;
 use crate::broker::{Broker, BrokerError, Deliveries};
 use crate::clock::Micros;
 use crate::domain::Domain;
@@ -21,6 +22,7 @@ use crate::reception::{Received, Reception};
 use crate::stop::Stop;
 use crate::store::Store;
 use crate::trouble::Trouble;
+use crate::valve::Valve;
 
 /// After this long without a delivery, what is known to be out is noted.
 const IDLE: Duration = Duration::from_millis(500);
@@ -62,8 +64,10 @@ pub struct Lane<D: Domain, B, S> {
     pub processor: Processor<D, S>,
     /// The bounds of a batch.
     pub limits: BatchLimits,
-    /// Lets new work in, or not.
+    /// Lets work in, or not.
     pub gate: Gate,
+    /// When the lane pauses by itself.
+    pub breaker: BreakerLimits,
     /// How far the answers have been processed.
     pub watermark: Watermark,
     /// Tells whether this lane consumes.
@@ -82,18 +86,22 @@ enum Next {
 impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
     /// Runs until stopped or in trouble.
     pub async fn run(self) -> Result<(), Trouble> {
-        while !self.stop.is_requested() {
-            self.consume().await?;
-            tokio::select! {
-                () = self.gate.opened() => {}
-                () = self.stop.requested() => {}
-            }
+        let mut valve = Valve::new(
+            self.reception.queue,
+            self.gate.clone(),
+            self.breaker,
+            self.health.clone(),
+            self.processor.clock.clone(),
+            self.stop.clone(),
+        );
+        while valve.opened().await {
+            self.consume(&mut valve).await?;
         }
         Ok(())
     }
 
-    /// Consumes until stopped, in trouble, or the gate closes.
-    async fn consume(&self) -> Result<(), Trouble> {
+    /// Consumes until stopped, in trouble, or the valve closes.
+    async fn consume(&self, valve: &mut Valve) -> Result<(), Trouble> {
         let queue = self.reception.queue;
         let (deliveries, acks) = self.broker.consume(queue, self.limits.prefetch).await?;
         let mut outlet = Outlet::new(self.broker.publisher().await?, acks);
@@ -103,12 +111,23 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let mut sent = Vec::new();
         loop {
             let deliver = outlet.deliver(processed.take());
-            let (out, next) = tokio::join!(deliver, self.next(&mut intake, &mut sent));
+            let (out, next) = tokio::join!(deliver, self.next(&mut intake, &mut sent, valve));
             sent.extend(out?);
             match next? {
-                Next::Batch(batch) => processed = Some(batch),
+                Next::Batch(batch) => {
+                    valve.note(batch.postponed, batch.tags.len());
+                    if let Some(why) = &batch.jam {
+                        tracing::warn!(queue, why, "nothing gets through the database");
+                        valve.trip();
+                    }
+                    processed = Some(batch);
+                }
                 Next::Idle => {}
                 Next::Drained => break,
+            }
+            if valve.has_tripped() {
+                sent.extend(outlet.deliver(processed.take()).await?);
+                break;
             }
         }
         outlet.close().await?;
@@ -120,8 +139,9 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         &self,
         intake: &mut Intake<B::Deliveries>,
         sent: &mut Vec<Uuid>,
+        valve: &Valve,
     ) -> Result<Next, Trouble> {
-        if self.stop.is_requested() || !self.gate.is_open() {
+        if !valve.is_open() {
             intake.cancel().await?;
         }
         let first = tokio::select! {

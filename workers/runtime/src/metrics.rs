@@ -27,6 +27,8 @@ const IN_PROGRESS: &str = "orderly_in_progress";
 const EFFECTS: &str = "orderly_effects_total";
 const EFFECT_SECONDS: &str = "orderly_effect_seconds";
 const BLOCKED: &str = "orderly_broker_blocked";
+const BREAKER: &str = "orderly_breaker_open";
+const PAUSED: &str = "orderly_paused";
 const SESSIONS: &str = "orderly_sessions_total";
 const READY: &str = "orderly_ready";
 const BUILD: &str = "orderly_build_info";
@@ -55,12 +57,15 @@ pub fn describe(worker: &'static str) {
     describe_counter!(EFFECTS, "Calls to the outside, by outcome.");
     describe_histogram!(EFFECT_SECONDS, Unit::Seconds, "Time of a call to the outside.");
     describe_gauge!(BLOCKED, "1 while the broker blocks publishers, else 0.");
+    describe_gauge!(BREAKER, "1 while a queue is left alone because too much of it fails, else 0.");
+    describe_gauge!(PAUSED, "1 while an operator has paused the worker, else 0.");
     describe_counter!(SESSIONS, "Sessions begun with broker and database.");
     describe_gauge!(READY, "1 while the worker is ready, else 0.");
     describe_gauge!(BUILD, "Always 1; the labels tell worker and version.");
     gauge!(BUILD, "worker" => worker, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     gauge!(BLOCKED).set(0.0);
     gauge!(READY).set(0.0);
+    gauge!(PAUSED).set(0.0);
 }
 
 pub(crate) fn message(queue: &'static str, kind: &'static str, fate: &Fate) {
@@ -122,6 +127,14 @@ pub(crate) fn effect(outcome: &'static str, took: Duration) {
 
 pub(crate) fn blocked(is_blocked: bool) {
     gauge!(BLOCKED).set(f64::from(u8::from(is_blocked)));
+}
+
+pub(crate) fn breaker_open(queue: &'static str, is_open: bool) {
+    gauge!(BREAKER, "queue" => queue).set(f64::from(u8::from(is_open)));
+}
+
+pub(crate) fn paused(is_paused: bool) {
+    gauge!(PAUSED).set(f64::from(u8::from(is_paused)));
 }
 
 pub(crate) fn session() {

@@ -29,7 +29,7 @@ impl<P: Publisher, A: Acks> Outlet<P, A> {
         &mut self,
         processed: Option<Processed>,
     ) -> Result<Vec<Uuid>, BrokerError> {
-        let Some(Processed { outgoing, tags, batches }) = processed else {
+        let Some(Processed { outgoing, tags, batches, .. }) = processed else {
             return Ok(vec![]);
         };
         publish_all(&mut self.publisher, &outgoing).await?;

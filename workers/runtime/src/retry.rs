@@ -19,10 +19,33 @@ pub const ORIGINAL_EXCHANGE: &str = "orderly-exchange";
 /// Header: the routing key the message was first published with.
 pub const ORIGINAL_ROUTING_KEY: &str = "orderly-routing-key";
 
+/// Why a message has to be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setback {
+    /// Other transactions were in its way, for longer than races last.
+    Conflict,
+    /// The worker decided to look at it later.
+    Asked,
+    /// A call to the outside failed.
+    Outside,
+}
+
+/// How many attempts each setback is worth, at most as many as the ladder has rungs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempts {
+    /// See [`Setback::Conflict`].
+    pub conflict: u32,
+    /// See [`Setback::Asked`].
+    pub asked: u32,
+    /// See [`Setback::Outside`].
+    pub outside: u32,
+}
+
 /// The delays between attempts. A message that has climbed the last rung is exhausted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ladder {
     rungs: Vec<Duration>,
+    attempts: Attempts,
 }
 
 impl Default for Ladder {
@@ -35,13 +58,19 @@ impl Default for Ladder {
 impl Ladder {
     /// A ladder of the given delays.
     pub fn new(rungs: Vec<Duration>) -> Self {
-        Self { rungs }
+        let attempts = Attempts { conflict: u32::MAX, asked: u32::MAX, outside: u32::MAX };
+        Self { rungs, attempts }
+    }
+
+    /// The same delays, with fewer attempts for some setbacks.
+    pub fn with_attempts(self, attempts: Attempts) -> Self {
+        Self { attempts, ..self }
     }
 
     /// `count` delays that grow from `first` by `factor` up to `longest`.
     pub fn exponential(count: usize, first: Duration, factor: f64, longest: Duration) -> Self {
         let mut delays = schedule(first, factor, longest);
-        Self { rungs: (0..count).filter_map(|_| delays.next_backoff()).collect() }
+        Self::new((0..count).filter_map(|_| delays.next_backoff()).collect())
     }
 
     /// The delays, shortest first.
@@ -62,10 +91,19 @@ impl Ladder {
         &self,
         delivery: &Delivery,
         queue: &str,
+        setback: Setback,
         now: Micros,
         entropy: &dyn Entropy,
     ) -> Option<Outgoing> {
         let past = Past::of(delivery);
+        let most = match setback {
+            Setback::Conflict => self.attempts.conflict,
+            Setback::Asked => self.attempts.asked,
+            Setback::Outside => self.attempts.outside,
+        };
+        if past.attempts >= most {
+            return None;
+        }
         let rung = usize::try_from(past.attempts).ok()?;
         let delay = self.rungs.get(rung)?;
         let jitter = 0.8 + 0.2 * unit(entropy.next());

@@ -16,19 +16,17 @@ use crate::gate::{Gate, GateKeeper};
 use crate::health::Health;
 use crate::lane::{Lane, Watermark};
 use crate::metrics;
+use crate::pause::PauseWatch;
 use crate::reception::Reception;
 use crate::retry::Pauses;
 use crate::servers::Servers;
 use crate::stop::Stop;
-use crate::store::Store;
 use crate::timers::Timers;
 use crate::topology::{dead_queue, work_queues};
 use crate::trouble::Trouble;
 use crate::upkeep::Upkeep;
 use crate::worker::EffectPart;
 
-/// How often the database is asked whether it is there.
-const PING_PERIOD: Duration = Duration::from_secs(1);
 /// A session that lasted this long was a good one: the next pause is the shortest again.
 const GOOD_SESSION: Duration = Duration::from_secs(30);
 
@@ -86,8 +84,12 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         let broker = Arc::new(self.servers.connect().await?);
         let started = self.clock.now();
         metrics::session();
+        let (pause, not_paused) = self.pause_watch();
+        // Before anything is consumed: a paused worker takes nothing, not even for a moment.
+        pause.look::<D>().await?;
         let mut tasks = Tasks::new();
-        self.spawn_all(&mut tasks, &broker);
+        tasks.spawn(pause.run::<D>());
+        self.spawn_all(&mut tasks, &broker, &not_paused);
         let outcome = self.work(&mut tasks, &broker).await;
         // What is unsettled goes back to its queue now, once, and not when a timeout finds it.
         tasks.shutdown().await;
@@ -127,16 +129,16 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         }
     }
 
-    fn spawn_all(&self, tasks: &mut Tasks, broker: &Arc<P::Broker>) {
+    fn spawn_all(&self, tasks: &mut Tasks, broker: &Arc<P::Broker>, not_paused: &Gate) {
         let effect_queue = self.effect.as_ref().map(|part| part.queue);
         let queues = work_queues(D::PARTY);
         let dead = dead_queue(D::PARTY);
         self.health.session_begins(queues.iter().map(|queue| (*queue).to_owned()).chain([dead]));
         let watermark = Watermark::default();
-        let (gate, keeper) = Gate::new();
+        let (has_room, keeper) = Gate::new();
         for queue in queues.into_iter().filter(|queue| Some(*queue) != effect_queue) {
             let is_gated = D::NEW_WORK == Some(queue);
-            let gate = if is_gated { gate.clone() } else { Gate::always_open() };
+            let gate = if is_gated { not_paused.and(&has_room) } else { not_paused.clone() };
             // Only the lane of answers tells how far the answers have been processed.
             let is_answers = D::ANSWERS == Some(queue);
             let watermark = if is_answers { watermark.clone() } else { Watermark::default() };
@@ -145,12 +147,11 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         if D::NEW_WORK.is_some() {
             tasks.spawn(self.keep_gate(keeper));
         }
-        tasks.spawn(self.timers(broker, watermark).run());
+        tasks.spawn(self.timers(broker, watermark, not_paused.clone()).run());
         tasks.spawn(self.upkeep(broker).run::<D>());
         tasks.spawn(self.drain(broker).run::<D>());
-        tasks.spawn(self.watch_database());
         if let Some(part) = &self.effect {
-            tasks.spawn(self.effects(part, broker).run());
+            tasks.spawn(self.effects(part, broker, not_paused.clone()).run());
         }
     }
 
@@ -179,6 +180,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             },
             limits: self.config.batch,
             gate,
+            breaker: self.config.breaker,
             watermark,
             health: self.health.clone(),
             stop: self.stop.clone(),
@@ -202,6 +204,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         &self,
         broker: &Arc<P::Broker>,
         watermark: Watermark,
+        gate: Gate,
     ) -> Timers<D, P::Broker, P::Store> {
         Timers {
             domain: self.domain.clone(),
@@ -210,6 +213,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             watermark,
+            gate,
             period: self.config.timer_period,
             stop: self.stop.clone(),
         }
@@ -237,7 +241,12 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         }
     }
 
-    fn effects(&self, part: &EffectPart<E>, broker: &Arc<P::Broker>) -> EffectRunner<E, P::Broker> {
+    fn effects(
+        &self,
+        part: &EffectPart<E>,
+        broker: &Arc<P::Broker>,
+        gate: Gate,
+    ) -> EffectRunner<E, P::Broker> {
         EffectRunner {
             effect: part.effect.clone(),
             broker: broker.clone(),
@@ -248,6 +257,8 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             },
             ladder: self.config.ladder.clone(),
             limits: self.config.effects,
+            gate,
+            breaker: self.config.breaker,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             worker: self.name.clone(),
@@ -256,19 +267,15 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         }
     }
 
-    /// An idle worker must notice too that its database is away.
-    fn watch_database(&self) -> impl Future<Output = Result<(), Trouble>> + Send + use<D, P, E> {
-        let (store, clock, stop) =
-            (self.servers.store().clone(), self.clock.clone(), self.stop.clone());
-        async move {
-            while !stop.is_requested() {
-                store.ping().await?;
-                tokio::select! {
-                    () = clock.sleep(PING_PERIOD) => {}
-                    () = stop.requested() => {}
-                }
-            }
-            Ok(())
-        }
+    fn pause_watch(&self) -> (PauseWatch<P::Store>, Gate) {
+        let (gate, keeper) = Gate::new();
+        let watch = PauseWatch {
+            store: self.servers.store().clone(),
+            keeper,
+            health: self.health.clone(),
+            clock: self.clock.clone(),
+            stop: self.stop.clone(),
+        };
+        (watch, gate)
     }
 }

@@ -10,6 +10,7 @@ use crate::clock::Micros;
 use crate::domain::{Cause, Domain, Timer, TimerChange};
 use crate::letter::Letter;
 use crate::message::Outgoing;
+use crate::pause::Pause;
 
 /// A failure of the store, by what it means for the batch in hand.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -150,6 +151,9 @@ pub trait Store<D: Domain>: Send + Sync + 'static {
         retention: Duration,
         limit: usize,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// The pause that an operator gave this worker, if there is one.
+    fn pause(&self) -> impl Future<Output = Result<Option<Pause>, StoreError>> + Send;
 
     /// How much work is in progress and moving, up to `limit`: what the intake of new work heeds.
     fn in_progress(&self, limit: u32) -> impl Future<Output = Result<u32, StoreError>> + Send;

@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::clock::{Clock, Entropy, Micros};
 use crate::domain::{Arrival, Context, Domain, TIMER, Timer};
 use crate::fold::timer_cause;
+use crate::gate::Gate;
 use crate::lane::Watermark;
 use crate::message::Outgoing;
 use crate::metrics;
@@ -43,6 +44,8 @@ pub struct Timers<D, B, S> {
     pub entropy: Arc<dyn Entropy>,
     /// How far the answers have been processed.
     pub watermark: Watermark,
+    /// Lets timers fire, or not.
+    pub gate: Gate,
     /// How often to look for due timers.
     pub period: Duration,
     /// Ends the loop.
@@ -54,6 +57,10 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
     pub async fn run(self) -> Result<(), Trouble> {
         let mut publisher = self.broker.publisher().await?;
         while !self.stop.is_requested() {
+            tokio::select! {
+                () = self.gate.opened() => {}
+                () = self.stop.requested() => break,
+            }
             let due = self.due().await?;
             if due.is_empty() {
                 tokio::select! {

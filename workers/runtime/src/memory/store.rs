@@ -11,6 +11,7 @@ use crate::clock::{Clock, Micros};
 use crate::domain::{Cause, Domain, Timer, TimerChange};
 use crate::letter::Letter;
 use crate::message::Outgoing;
+use crate::pause::Pause;
 use crate::store::{Changes, Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
 
 /// A database in memory.
@@ -33,6 +34,8 @@ pub struct Content<D: Domain> {
     pub timers: BTreeMap<String, (Timer, Micros)>,
     /// Dead letters, by id, with how often each came.
     pub letters: BTreeMap<Uuid, (Letter, u64)>,
+    /// The pause an operator gave the worker.
+    pub pause: Option<Pause>,
     suspects: BTreeMap<Cause, u32>,
 }
 
@@ -65,6 +68,7 @@ impl<D: Domain> MemoryStore<D> {
             batches: BTreeMap::new(),
             timers: BTreeMap::new(),
             letters: BTreeMap::new(),
+            pause: None,
             suspects: BTreeMap::new(),
         };
         Self { content: Arc::new(Mutex::new(content)), clock }
@@ -298,6 +302,10 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
         }
         content.batches.retain(|_, batch| !(batch.is_sent && batch.at + retention < now));
         Ok(old.len() as u64)
+    }
+
+    async fn pause(&self) -> Result<Option<Pause>, StoreError> {
+        Ok(self.content.lock().await.pause.clone())
     }
 
     async fn in_progress(&self, _: u32) -> Result<u32, StoreError> {

@@ -6,6 +6,7 @@ mod inbox;
 mod letters;
 pub mod migrate;
 mod outbox;
+mod pauses;
 pub mod session;
 pub mod store;
 pub mod tables;

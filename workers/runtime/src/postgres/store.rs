@@ -10,10 +10,11 @@ use uuid::Uuid;
 use crate::domain::{Cause, Domain, Timer};
 use crate::letter::Letter;
 use crate::message::Outgoing;
+use crate::pause::Pause;
 use crate::postgres::failure::classify;
 use crate::postgres::session::Session;
 use crate::postgres::tables::Tables;
-use crate::postgres::{inbox, letters, outbox, timers};
+use crate::postgres::{inbox, letters, outbox, pauses, timers};
 use crate::store::{Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
 
 /// A worker's PostgreSQL database.
@@ -200,6 +201,10 @@ impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
 
     async fn purge(&self, retention: Duration, limit: usize) -> Result<u64, StoreError> {
         self.run(async |session| inbox::purge(session, retention, limit as i64).await).await
+    }
+
+    async fn pause(&self) -> Result<Option<Pause>, StoreError> {
+        self.run(async |session| pauses::current(session).await).await
     }
 
     async fn in_progress(&self, limit: u32) -> Result<u32, StoreError> {

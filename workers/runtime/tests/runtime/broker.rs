@@ -12,7 +12,7 @@ use orderly_runtime::clock::{Micros, SystemClock, SystemEntropy};
 use orderly_runtime::config::Reader;
 use orderly_runtime::memory::broker::MemoryBroker;
 use orderly_runtime::message::{Delivery, HeaderValue, Outgoing, Properties};
-use orderly_runtime::retry::{Ladder, Past};
+use orderly_runtime::retry::{Attempts, Ladder, Past, Setback};
 use orderly_runtime::topology::{DEAD, WORKERS, dead_queue, queues};
 
 type Outcome = anyhow::Result<()>;
@@ -179,13 +179,22 @@ async fn a_failed_message_comes_back_from_the_ladder(broker: &impl Broker) -> Ou
             (Some("a"), &b"a"[..])
         );
         let copy = ladder()
-            .next_attempt(&delivery, STOCK_COMMANDS, Micros(1), &SystemEntropy)
+            .next_attempt(&delivery, STOCK_COMMANDS, Setback::Asked, Micros(1), &SystemEntropy)
             .ok_or_else(|| anyhow::anyhow!("exhausted too early"))?;
         publish(broker, &[copy]).await?;
         acks.ack_up_to(delivery.tag).await?;
     }
     let last = next(&mut deliveries).await?;
-    assert!(ladder().next_attempt(&last, STOCK_COMMANDS, Micros(1), &SystemEntropy).is_none());
+    let again = |ladder: Ladder, delivery, setback| {
+        ladder.next_attempt(delivery, STOCK_COMMANDS, setback, Micros(1), &SystemEntropy)
+    };
+    assert!(again(ladder(), &last, Setback::Asked).is_none());
+    // Each setback is worth its own number of attempts: two have failed here.
+    let attempts = Attempts { conflict: 3, asked: 2, outside: 9 };
+    let long = Ladder::new(vec![Duration::from_millis(50); 4]).with_attempts(attempts);
+    assert!(again(long.clone(), &last, Setback::Asked).is_none());
+    assert!(again(long.clone(), &last, Setback::Conflict).is_some());
+    assert!(again(long, &last, Setback::Outside).is_some());
     assert_eq!(last.properties.text_header("orderly-routing-key"), Some(KIND));
     Ok(())
 }

@@ -8,6 +8,7 @@ use orderly_contracts::Reason;
 use orderly_contracts::routes::{COMMANDS, ORDER_ANSWERS, Party, STOCK_COMMANDS};
 use orderly_devstack::TestBed;
 use orderly_runtime::batch::Processor;
+use orderly_runtime::breaker::BreakerLimits;
 use orderly_runtime::broker::{Acks, Broker, Confirmation, Deliveries, Publisher};
 use orderly_runtime::clock::{Clock, SystemClock, SystemEntropy};
 use orderly_runtime::domain::Domain;
@@ -28,6 +29,11 @@ use crate::store::{memory as memory_store, postgres};
 
 type Outcome = anyhow::Result<()>;
 
+const BREAKER: BreakerLimits = BreakerLimits {
+    failures_percent: 50,
+    pause: Duration::from_millis(50),
+    longest: Duration::from_millis(200),
+};
 const KIND: &str = "stock.adjust.v1";
 
 fn message(id: &str, body: &str) -> Outgoing {
@@ -69,6 +75,7 @@ fn lane<B: Broker, S: Store<Counters>>(
         },
         limits: BatchLimits { messages: batch, bytes: 1 << 20, prefetch: 1_000 },
         gate: Gate::always_open(),
+        breaker: BREAKER,
         watermark: Watermark::default(),
         health: Health::default(),
         stop,
