@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use orderly_contracts::{Reason, Refusal};
 use uuid::Uuid;
 
 use crate::claims::{Claimed, claim};
-use crate::clock::{Clock, Entropy};
+use crate::clock::{Clock, Entropy, Micros};
 use crate::domain::{Arrival, Domain, States};
 use crate::fold::{Fate, Folded, fold};
 use crate::letter::Letter;
@@ -23,8 +24,10 @@ const CONFLICT_ROUNDS: u32 = 4;
 /// A conflict that took this long is no race that is over in a moment: somebody sits on a lock, and
 /// the others of the batch should not wait for it.
 const CONFLICT_PATIENCE: Duration = Duration::from_secs(1);
-/// This many messages in conflict one after the other, each alone, are no chance: the database is
-/// jammed, and the rest would only wait as long as these did.
+/// A batch that spent this long on conflicts ends with what it has done.
+const BATCH_PATIENCE: Duration = Duration::from_secs(30);
+/// This many messages in conflict one after the other, each alone and in whatever batches, are no
+/// chance: the database is jammed, and the rest would only wait as long as these did.
 const JAM: usize = 4;
 /// From this many returns on, a message is run alone: it may be what kills the process.
 const SUSPECT_RETURNS: u32 = 3;
@@ -47,6 +50,24 @@ pub struct Processor<D, S> {
     pub queue: &'static str,
     /// The worker's name and version, for dead letters.
     pub worker: String,
+    /// This process among all that ever ran the worker.
+    pub process: Uuid,
+    /// What it met lately.
+    pub conflicts: Conflicts,
+}
+
+/// How many messages, each alone, were in conflict since the last one that was not.
+#[derive(Debug, Default)]
+pub struct Conflicts(AtomicUsize);
+
+impl Conflicts {
+    fn one_more(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn end(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 /// What a batch comes to, once committed. Its deliveries are settled when all of `outgoing` is
@@ -61,14 +82,31 @@ pub struct Processed {
     pub batches: Vec<Uuid>,
     /// How many of the deliveries go to the retry ladder.
     pub postponed: usize,
-    /// Why the rest of the batch was left alone; it is not among `tags`.
-    pub jam: Option<String>,
+    /// Why the rest of the batch, which is not among `tags`, was left alone.
+    pub left: Option<Left>,
+}
+
+/// Why a part of a batch was left alone, to come back later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// It took too long already: what is done should go out.
+    Late,
+    /// Nothing gets through the database, for the stated reason.
+    Jammed(String),
 }
 
 /// A message that could be read.
 pub(crate) struct Candidate<D: Domain> {
     pub(crate) delivery: Delivery,
     pub(crate) content: Content<D::Input>,
+}
+
+/// How far a batch has come.
+struct Progress<D: Domain> {
+    processed: Processed,
+    /// Messages that were in conflict even alone, and with what.
+    in_the_way: Vec<(Candidate<D>, String)>,
+    began: Micros,
 }
 
 /// What came of a candidate beyond the work that was saved.
@@ -105,35 +143,45 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
                 Ok(content) => together.push(Candidate { delivery, content }),
             }
         }
-        self.bisect(together, sent, &mut processed).await?;
+        let mut progress = Progress { processed, in_the_way: vec![], began: self.clock.now() };
+        self.bisect(together, sent, &mut progress).await?;
         for suspect in suspects {
-            if processed.jam.is_none() {
-                self.run_alone(suspect, sent, &mut processed).await?;
+            if progress.processed.left.is_none() {
+                self.run_alone(suspect, sent, &mut progress).await?;
+            }
+        }
+        let Progress { mut processed, in_the_way, .. } = progress;
+        // Being in the way of a jam is no fault of theirs, and costs no attempt.
+        if !matches!(processed.left, Some(Left::Jammed(_))) {
+            for (candidate, why) in in_the_way {
+                self.postpone(&candidate.delivery, Setback::Conflict, &why, &mut processed);
             }
         }
         Ok(processed)
     }
 
     /// Processes candidates together if possible, and in ever smaller parts where one is at fault.
-    /// If the database is jammed, those that met it and those behind are left to come back: being
-    /// in its way is no fault of theirs, and costs no attempt.
+    /// If the database is jammed, those that met it and those behind are left to come back.
     async fn bisect(
         &self,
         candidates: Vec<Candidate<D>>,
         sent: &mut Vec<Uuid>,
-        processed: &mut Processed,
+        progress: &mut Progress<D>,
     ) -> Result<(), StoreError> {
         let mut parts = vec![candidates];
-        let mut in_the_way = Vec::new();
-        let mut in_a_row = 0;
         while let Some(mut part) = parts.pop() {
             if part.is_empty() {
                 continue;
             }
+            let took = self.clock.now() - progress.began;
+            if !progress.in_the_way.is_empty() && took > BATCH_PATIENCE {
+                progress.processed.left = Some(Left::Late);
+                return Ok(());
+            }
             match self.transact_patiently(&part, sent).await {
                 Ok(committed) => {
-                    in_a_row = 0;
-                    self.finish(&part, committed, processed);
+                    self.conflicts.end();
+                    self.finish(&part, committed, &mut progress.processed);
                 }
                 Err(StoreError::Data(_) | StoreError::Conflict(_)) if part.len() > 1 => {
                     metrics::batch_split(self.queue);
@@ -143,21 +191,17 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
                 }
                 Err(StoreError::Data(why)) => {
                     let refusal = Refusal::new(Reason::Poison, why);
-                    self.bury(&part[0].delivery, &refusal, processed);
+                    self.bury(&part[0].delivery, &refusal, &mut progress.processed);
                 }
                 Err(StoreError::Conflict(why)) => {
-                    in_a_row += 1;
-                    if in_a_row == JAM {
-                        processed.jam = Some(why);
+                    if self.conflicts.one_more() >= JAM {
+                        progress.processed.left = Some(Left::Jammed(why));
                         return Ok(());
                     }
-                    in_the_way.push((part.remove(0), why));
+                    progress.in_the_way.push((part.remove(0), why));
                 }
                 Err(trouble) => return Err(trouble),
             }
-        }
-        for (candidate, why) in in_the_way {
-            self.postpone(&candidate.delivery, Setback::Conflict, &why, processed);
         }
         Ok(())
     }
@@ -167,15 +211,16 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         &self,
         suspect: Candidate<D>,
         sent: &mut Vec<Uuid>,
-        processed: &mut Processed,
+        progress: &mut Progress<D>,
     ) -> Result<(), StoreError> {
         let cause = suspect.content.arrival.cause.clone();
-        let deaths = self.store.note_suspect(&cause).await?.saturating_sub(1);
+        let deaths = self.store.note_suspect(&cause, self.process).await?;
         if deaths >= DEATHS_MAX {
             let text = format!("the worker died {deaths} times with this message in hand");
-            self.bury(&suspect.delivery, &Refusal::new(Reason::CrashLoop, text), processed);
+            let refusal = Refusal::new(Reason::CrashLoop, text);
+            self.bury(&suspect.delivery, &refusal, &mut progress.processed);
         } else {
-            self.bisect(vec![suspect], sent, processed).await?;
+            self.bisect(vec![suspect], sent, progress).await?;
         }
         self.store.clear_suspect(&cause).await
     }

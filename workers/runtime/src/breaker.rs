@@ -70,7 +70,8 @@ impl Breaker {
 
     /// How much of the pause is left; zero when closed.
     pub fn pause_left(&self, now: Micros) -> Duration {
-        self.open_until - now
+        // A clock that was set back must not make the pause longer.
+        (self.open_until - now).min(self.limits.longest)
     }
 }
 

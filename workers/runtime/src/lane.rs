@@ -8,7 +8,7 @@ use orderly_contracts::envelope::SENT_AT;
 use orderly_contracts::routes::Party;
 use uuid::Uuid;
 
-use crate::batch::{Processed, Processor};
+use crate::batch::{Left, Processed, Processor};
 use crate::breaker::BreakerLimits;
 use crate::broker::{Broker, BrokerError, Deliveries};
 use crate::clock::Micros;
@@ -107,6 +107,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let mut outlet = Outlet::new(self.broker.publisher().await?, acks);
         let mut intake = Intake { deliveries, is_cancelled: false };
         self.health.lane_open(queue);
+        let mut is_left = false;
         let mut processed = None;
         let mut sent = Vec::new();
         loop {
@@ -116,16 +117,18 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             match next? {
                 Next::Batch(batch) => {
                     valve.note(batch.postponed, batch.tags.len());
-                    if let Some(why) = &batch.jam {
+                    if let Some(Left::Jammed(why)) = &batch.left {
                         tracing::warn!(queue, why, "nothing gets through the database");
                         valve.trip();
                     }
+                    is_left = batch.left.is_some();
                     processed = Some(batch);
                 }
                 Next::Idle => {}
                 Next::Drained => break,
             }
-            if valve.has_tripped() {
+            // What was left comes back when the channel is closed.
+            if is_left || valve.has_tripped() {
                 sent.extend(outlet.deliver(processed.take()).await?);
                 break;
             }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
-use crate::batch::Processor;
+use crate::batch::{Conflicts, Processor};
 use crate::broker::{Broker, BrokerError};
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
@@ -27,6 +28,9 @@ use crate::trouble::Trouble;
 use crate::upkeep::Upkeep;
 use crate::worker::EffectPart;
 
+/// How long it may take to reach both servers; each step has a limit of its own, but for those
+/// that happen once, such as looking at the schema.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// A session that lasted this long was a good one: the next pause is the shortest again.
 const GOOD_SESSION: Duration = Duration::from_secs(30);
 
@@ -44,6 +48,8 @@ pub struct Session<D, P, E: Effect> {
     pub entropy: Arc<dyn Entropy>,
     /// The worker's name and version.
     pub name: String,
+    /// This process among all that ever ran the worker.
+    pub process: Uuid,
     /// The configuration.
     pub config: Arc<Config>,
     /// The worker's health.
@@ -81,7 +87,17 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
 
     /// Runs until stopped (`Ok`) or in trouble.
     async fn run(&self, pauses: &mut Pauses) -> Result<(), Trouble> {
-        let broker = Arc::new(self.servers.connect().await?);
+        let connect = tokio::time::timeout(CONNECT_LIMIT, self.servers.connect());
+        let broker = tokio::select! {
+            connected = connect => match connected {
+                Ok(broker) => Arc::new(broker?),
+                Err(_) => {
+                    let text = format!("broker and database not reached within {CONNECT_LIMIT:?}");
+                    return Err(BrokerError::Unavailable(text).into());
+                }
+            },
+            () = self.stop.requested() => return Ok(()),
+        };
         let started = self.clock.now();
         metrics::session();
         let (pause, not_paused) = self.pause_watch();
@@ -177,6 +193,8 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
                 ladder: self.config.ladder.clone(),
                 queue,
                 worker: self.name.clone(),
+                process: self.process,
+                conflicts: Conflicts::default(),
             },
             limits: self.config.batch,
             gate,

@@ -133,8 +133,13 @@ pub trait Store<D: Domain>: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<(Uuid, Vec<Outgoing>)>, StoreError>> + Send;
 
-    /// Notes that a suspect message is about to be run alone; how often that was noted by now.
-    fn note_suspect(&self, cause: &Cause) -> impl Future<Output = Result<u32, StoreError>> + Send;
+    /// Notes that `process` is about to run a suspect message alone; how many other processes have
+    /// noted that and never came to clear it.
+    fn note_suspect(
+        &self,
+        cause: &Cause,
+        process: Uuid,
+    ) -> impl Future<Output = Result<u32, StoreError>> + Send;
 
     /// Forgets a suspect that survived.
     fn clear_suspect(&self, cause: &Cause) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -77,17 +77,21 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
     /// Fires timers together if possible, and one by one where one of them is at fault.
     async fn fire_all(&self, due: Vec<Timer>, publisher: &mut B::Publisher) -> Result<(), Trouble> {
         let mut parts = vec![due];
-        while let Some(part) = parts.pop() {
+        while let Some(mut part) = parts.pop() {
             match self.fire(&part).await {
                 Ok(Fired { batch, outgoing, failed }) => {
                     publish_all(publisher, &outgoing).await?;
                     self.store.mark_sent(&[batch]).await?;
                     self.put_off(&failed, "deciding on it failed").await?;
                 }
-                // Another replica fires the same timers: they are looked at again.
-                Err(StoreError::Conflict(why)) => tracing::debug!(why, "timers in conflict"),
-                Err(StoreError::Data(_)) if part.len() > 1 => {
-                    parts.extend(part.into_iter().map(|timer| vec![timer]));
+                // Somebody sits on an order: the others should not wait for it.
+                Err(StoreError::Data(_) | StoreError::Conflict(_)) if part.len() > 1 => {
+                    let second = part.split_off(part.len() / 2);
+                    parts.extend([part, second]);
+                }
+                Err(StoreError::Conflict(why)) => {
+                    tracing::debug!(why, "timer in conflict, put off");
+                    self.store.postpone(&part, FREEZE).await?;
                 }
                 Err(StoreError::Data(why)) => self.put_off(&part, &why).await?,
                 Err(error) => return Err(error.into()),
@@ -171,10 +175,12 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
             .filter(|(_, standing)| *standing == Standing::Fresh)
             .map(|((arrival, _), _)| arrival)
             .collect();
-        let has_failed =
-            |timer: &Timer, work: &Work<D>| work.disclaimed.contains(&timer_cause(timer));
+        // One that nobody understands may be of a newer version, which runs beside this one.
+        let has_failed = |timer: &Timer, work: &Work<D>| {
+            D::due(timer).is_none() || work.disclaimed.contains(&timer_cause(timer))
+        };
         let (work, _) = decide_and_save(&*self.domain, &mut unit, batch, &fresh, |work| {
-            // A timer that nobody understands, or that another replica fired, goes as well.
+            // A timer that another replica fired goes as well.
             let spent = timers.iter().filter(|timer| !has_failed(timer, work));
             work.spent = spent.cloned().collect();
         })

@@ -9,7 +9,7 @@ use crate::domain::Domain;
 use crate::metrics;
 use crate::outlet::publish_all;
 use crate::stop::Stop;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::trouble::Trouble;
 
 /// How many batches are swept at once.
@@ -42,14 +42,14 @@ impl<B: Broker, S> Upkeep<B, S> {
         let mut publisher = self.broker.publisher().await?;
         let period = (self.sweep_after / 3).max(Duration::from_millis(100));
         while !self.stop.is_requested() {
-            let unsent = self.store.unsent(self.sweep_after, SWEEP_BATCHES).await?;
+            let unsent = later(self.store.unsent(self.sweep_after, SWEEP_BATCHES).await)?;
             for (batch, outgoing) in &unsent {
                 publish_all(&mut publisher, outgoing).await?;
                 self.store.mark_sent(&[*batch]).await?;
                 metrics::swept(outgoing.len());
                 tracing::warn!(%batch, messages = outgoing.len(), "published what had been left");
             }
-            let purged = self.store.purge(self.retention, PURGE_ROWS).await?;
+            let purged = later(self.store.purge(self.retention, PURGE_ROWS).await)?;
             let is_more = unsent.len() == SWEEP_BATCHES || purged >= PURGE_ROWS as u64;
             if !is_more {
                 tokio::select! {
@@ -59,5 +59,17 @@ impl<B: Broker, S> Upkeep<B, S> {
             }
         }
         Ok(())
+    }
+}
+
+/// Upkeep that is in somebody's way, or takes too long, is done later: no reason for a worker to
+/// begin anew.
+fn later<T: Default>(outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+    match outcome {
+        Err(StoreError::Conflict(why)) => {
+            tracing::warn!(why, "upkeep put off");
+            Ok(T::default())
+        }
+        outcome => outcome,
     }
 }

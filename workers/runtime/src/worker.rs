@@ -9,7 +9,7 @@ use orderly_contracts::routes::Party;
 use refinery::Runner;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::clock::{SystemClock, SystemEntropy};
+use crate::clock::{Entropy, SystemClock, SystemEntropy};
 use crate::config::{Config, ConfigErrors};
 use crate::domain::{Domain, Output};
 use crate::effect::Effect;
@@ -159,6 +159,7 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
         };
         let session = Session {
             name: self.name(),
+            process: SystemEntropy.uuid(),
             domain: self.domain,
             servers,
             effect: self.effect,

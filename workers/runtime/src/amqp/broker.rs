@@ -1,5 +1,7 @@
 //! The broker seam on RabbitMQ: two connections, a channel a task, a deadline on every wait.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -54,6 +56,8 @@ async fn within<T, E: Into<BrokerError>>(
 pub struct AmqpBroker {
     consuming: Connection,
     publishing: Connection,
+    /// Whether the broker takes no publishes for now, short of memory or disk.
+    is_blocked: Arc<AtomicBool>,
 }
 
 impl AmqpBroker {
@@ -62,7 +66,7 @@ impl AmqpBroker {
         let (consuming, publishing) = (format!("{name} consuming"), format!("{name} publishing"));
         let (consuming, publishing) =
             tokio::try_join!(connect(address, &consuming), connect(address, &publishing))?;
-        Ok(Self { consuming, publishing })
+        Ok(Self { consuming, publishing, is_blocked: Arc::default() })
     }
 
     /// A channel of its own for whatever needs one, such as declaring.
@@ -100,7 +104,7 @@ impl Broker for AmqpBroker {
         let channel = within(REPLY_TIMEOUT, "channel.open", create).await?;
         let select = channel.confirm_select(ConfirmSelectOptions::default());
         within(REPLY_TIMEOUT, "confirm.select", select).await?;
-        Ok(AmqpPublisher { channel })
+        Ok(AmqpPublisher { channel, is_blocked: self.is_blocked.clone() })
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
@@ -120,8 +124,14 @@ impl Broker for AmqpBroker {
         let mut events = futures_util::stream::select(consuming, publishing);
         while let Some((event, is_publishing)) = events.next().await {
             match event {
-                Event::ConnectionBlocked(_) if is_publishing => health.blocked(true),
-                Event::ConnectionUnblocked if is_publishing => health.blocked(false),
+                Event::ConnectionBlocked(_) if is_publishing => {
+                    self.is_blocked.store(true, Ordering::Relaxed);
+                    health.blocked(true);
+                }
+                Event::ConnectionUnblocked if is_publishing => {
+                    self.is_blocked.store(false, Ordering::Relaxed);
+                    health.blocked(false);
+                }
                 Event::Error(error) => return error.into(),
                 _ => {}
             }
@@ -200,11 +210,24 @@ impl Acks for AmqpAcks {
 /// Publishes with confirms. Not shared: concurrent publishes on one channel swap their confirms.
 pub struct AmqpPublisher {
     channel: Channel,
+    is_blocked: Arc<AtomicBool>,
 }
 
 impl Publisher for AmqpPublisher {
     async fn publish(&mut self, messages: &[Outgoing]) -> Result<Vec<Confirmation>, BrokerError> {
-        within(CONFIRM_TIMEOUT, "a window of publishes", self.publish_window(messages)).await
+        let is_blocked = self.is_blocked.clone();
+        let mut window = std::pin::pin!(self.publish_window(messages));
+        loop {
+            match tokio::time::timeout(CONFIRM_TIMEOUT, &mut window).await {
+                Ok(outcome) => return outcome,
+                // Connecting anew would not be let in either, and send everything twice.
+                Err(_) if is_blocked.load(Ordering::Relaxed) => {}
+                Err(_) => {
+                    let text = format!("no confirms of a window within {CONFIRM_TIMEOUT:?}");
+                    return Err(BrokerError::Unavailable(text));
+                }
+            }
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use crate::message::{Delivery, HeaderValue, Properties};
 /// A delivery of lapin's as one of ours.
 pub fn delivery(delivery: lapin::message::Delivery) -> Delivery {
     let properties = properties(&delivery.properties);
-    let counted = properties.int_header("x-delivery-count").and_then(|n| u32::try_from(n).ok());
+    // On its first way the header can only be a client's.
+    let counted = properties.int_header("x-delivery-count").filter(|_| delivery.redelivered);
+    let counted = counted.and_then(|count| u32::try_from(count).ok());
     Delivery {
         tag: delivery.delivery_tag,
         returns: counted.unwrap_or(u32::from(delivery.redelivered)),

@@ -36,7 +36,7 @@ pub struct Content<D: Domain> {
     pub letters: BTreeMap<Uuid, (Letter, u64)>,
     /// The pause an operator gave the worker.
     pub pause: Option<Pause>,
-    suspects: BTreeMap<Cause, u32>,
+    suspects: BTreeMap<Cause, (u32, Uuid)>,
 }
 
 /// A message that has had its effect.
@@ -266,10 +266,11 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
             .collect())
     }
 
-    async fn note_suspect(&self, cause: &Cause) -> Result<u32, StoreError> {
+    async fn note_suspect(&self, cause: &Cause, process: Uuid) -> Result<u32, StoreError> {
         let mut content = self.content().await;
-        let deaths = content.suspects.entry(cause.clone()).or_default();
-        *deaths += 1;
+        let (deaths, noted_by) = content.suspects.entry(cause.clone()).or_insert((0, process));
+        *deaths += u32::from(*noted_by != process);
+        *noted_by = process;
         Ok(*deaths)
     }
 

@@ -37,8 +37,9 @@ const PURGE: &str = "
         SELECT ctid FROM inbox WHERE at < now() - $1::bigint * interval '1 microsecond' LIMIT $2))";
 
 const NOTE_SUSPECT: &str = "
-    INSERT INTO suspects (source, message_id, deaths) VALUES ($1, $2, 1)
-    ON CONFLICT (source, message_id) DO UPDATE SET deaths = suspects.deaths + 1
+    INSERT INTO suspects (source, message_id, deaths, process) VALUES ($1, $2, 0, $3)
+    ON CONFLICT (source, message_id) DO UPDATE SET process = excluded.process,
+        deaths = suspects.deaths + (suspects.process IS DISTINCT FROM excluded.process)::int
     RETURNING deaths";
 
 const CLEAR_SUSPECT: &str = "DELETE FROM suspects WHERE source = $1 AND message_id = $2";
@@ -124,10 +125,14 @@ pub(super) async fn purge(
     session.execute(PURGE, &[&micros, &limit]).await
 }
 
-/// Counts a suspect.
-pub(super) async fn note_suspect(session: Session<'_>, cause: &Cause) -> Result<u32, StoreError> {
-    let rows = session.query(NOTE_SUSPECT, &[&cause.source, &cause.id]).await?;
-    let deaths: i32 = rows.first().map_or(1, |row| row.get(0));
+/// Notes a suspect; how many other processes left such a note behind.
+pub(super) async fn note_suspect(
+    session: Session<'_>,
+    cause: &Cause,
+    process: Uuid,
+) -> Result<u32, StoreError> {
+    let rows = session.query(NOTE_SUSPECT, &[&cause.source, &cause.id, &process]).await?;
+    let deaths: i32 = rows.first().map_or(0, |row| row.get(0));
     Ok(u32::try_from(deaths).unwrap_or(u32::MAX))
 }
 

@@ -132,9 +132,13 @@ pub(super) async fn lease_unsent(
     Ok(batches.into_iter().collect())
 }
 
-/// Forgets batches, with their outputs, that are out and old.
+/// A batch has this many outputs at most, roughly; rows are what a statement's time goes by.
+const OUTPUTS_OF_A_BATCH: i64 = 500;
+
+/// Forgets batches that are out and old, with about `limit` outputs.
 pub(super) async fn purge(session: Session<'_>, micros: i64, limit: i64) -> Result<(), StoreError> {
-    session.execute(PURGE, &[&micros, &limit]).await.map(|_| ())
+    let batches = (limit / OUTPUTS_OF_A_BATCH).max(1);
+    session.execute(PURGE, &[&micros, &batches]).await.map(|_| ())
 }
 
 fn outgoing(row: &Row) -> Result<Outgoing, StoreError> {

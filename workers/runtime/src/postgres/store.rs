@@ -66,6 +66,13 @@ impl Connection {
         Session::new(client, self.deadline)
     }
 
+    /// Prepares every statement anew when it is next used.
+    fn forget_statements(&self) {
+        if let Some(client) = &self.client {
+            client.statement_cache.clear();
+        }
+    }
+
     /// Gives the connection back to the pool.
     fn keep(&mut self) {
         self.client = None;
@@ -138,6 +145,9 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
 
     async fn rollback(mut self) {
         if self.connection.session().command("ROLLBACK").await.is_ok() {
+            // Among what fails is a statement prepared before somebody changed the schema: it
+            // would fail for ever.
+            self.connection.forget_statements();
             self.connection.keep();
         }
     }
@@ -148,11 +158,16 @@ impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
 
     async fn begin(&self) -> Result<PgUnit<T>, StoreError> {
         let mut connection = self.client().await?;
-        if let Err(StoreError::Unavailable(_)) = connection.session().command("BEGIN").await {
+        match connection.session().command("BEGIN").await {
+            Ok(()) => {}
             // The pool may hand out a connection that died while it was idle; a second one that
             // fails is the database's doing.
-            connection = self.client().await?;
-            connection.session().command("BEGIN").await?;
+            Err(StoreError::Unavailable(_)) => {
+                connection = self.client().await?;
+                connection.session().command("BEGIN").await?;
+            }
+            // Whatever else it is, there is no transaction: the statements would commit one by one.
+            Err(error) => return Err(error),
         }
         Ok(PgUnit { connection, has_failed: false, tables: PhantomData })
     }
@@ -181,8 +196,8 @@ impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
         self.run(async |session| outbox::lease_unsent(session, age, limit as i64).await).await
     }
 
-    async fn note_suspect(&self, cause: &Cause) -> Result<u32, StoreError> {
-        self.run(async |session| inbox::note_suspect(session, cause).await).await
+    async fn note_suspect(&self, cause: &Cause, process: Uuid) -> Result<u32, StoreError> {
+        self.run(async |session| inbox::note_suspect(session, cause, process).await).await
     }
 
     async fn clear_suspect(&self, cause: &Cause) -> Result<(), StoreError> {

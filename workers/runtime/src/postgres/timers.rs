@@ -26,9 +26,12 @@ const DUE: &str = "
     FROM timers WHERE due_at <= now() ORDER BY due_at LIMIT $1";
 
 const POSTPONE: &str = "
+    WITH late AS (
+        SELECT owner FROM timers JOIN unnest($1::text[], $2::text[], $3::int[])
+            AS late (owner, step, round) USING (owner, step, round)
+        ORDER BY owner FOR UPDATE SKIP LOCKED)
     UPDATE timers SET due_at = now() + $4::bigint * interval '1 microsecond'
-    FROM unnest($1::text[], $2::text[], $3::int[]) AS late (owner, step, round)
-    WHERE timers.owner = late.owner AND timers.step = late.step AND timers.round = late.round";
+    FROM late WHERE timers.owner = late.owner";
 
 /// Spends, clears and sets timers, each in the order of owners.
 pub(super) async fn save<D: Domain>(
@@ -77,7 +80,7 @@ pub(super) async fn due(session: Session<'_>, limit: i64) -> Result<Vec<DueTimer
         .collect())
 }
 
-/// Puts timers off.
+/// Puts timers off. One that is locked is being dealt with by somebody else.
 pub(super) async fn postpone(
     session: Session<'_>,
     timers: &[Timer],

@@ -7,7 +7,7 @@ use std::time::Duration;
 use orderly_contracts::Reason;
 use orderly_contracts::routes::{COMMANDS, ORDER_ANSWERS, Party, STOCK_COMMANDS};
 use orderly_devstack::TestBed;
-use orderly_runtime::batch::Processor;
+use orderly_runtime::batch::{Conflicts, Processor};
 use orderly_runtime::breaker::BreakerLimits;
 use orderly_runtime::broker::{Acks, Broker, Confirmation, Deliveries, Publisher};
 use orderly_runtime::clock::{Clock, SystemClock, SystemEntropy};
@@ -22,6 +22,7 @@ use orderly_runtime::stop;
 use orderly_runtime::store::Store;
 use orderly_runtime::topology::dead_queue;
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use crate::broker::{ladder, memory as memory_broker, rabbitmq};
 use crate::counters::Counters;
@@ -72,6 +73,8 @@ fn lane<B: Broker, S: Store<Counters>>(
             ladder: ladder(),
             queue: STOCK_COMMANDS,
             worker: "test".to_owned(),
+            process: Uuid::max(),
+            conflicts: Conflicts::default(),
         },
         limits: BatchLimits { messages: batch, bytes: 1 << 20, prefetch: 1_000 },
         gate: Gate::always_open(),
@@ -255,9 +258,9 @@ async fn a_message_that_kills_its_process_again_and_again_is_given_up() -> Outco
         deliveries.next().await?;
         acks.close().await?;
     }
-    for _ in 0..3 {
+    for process in 1..=3 {
         let cause = orderly_runtime::domain::Cause { source: "client", id: "killer".to_owned() };
-        store.note_suspect(&cause).await?;
+        store.note_suspect(&cause, Uuid::from_u128(process)).await?;
     }
     let (result, store) = run(broker, Arc::new(store), &[message("good", "x+1")], 10, 1).await?;
     assert_eq!(result.letters["killer"].explanation.reason, Reason::CrashLoop);

@@ -70,7 +70,7 @@ conforms!(
     states_survive_and_are_loaded,
     what_was_left_unsent_is_leased_once,
     timers_fall_due_are_put_off_and_spent,
-    suspects_are_counted_until_cleared,
+    suspects_count_the_processes_that_died_until_cleared,
     a_letter_that_comes_again_is_counted_and_nothing_is_lost,
     the_inbox_forgets_what_is_old,
 );
@@ -251,12 +251,17 @@ async fn timers_fall_due_are_put_off_and_spent(store: &impl Store<Counters>) -> 
     Ok(())
 }
 
-async fn suspects_are_counted_until_cleared(store: &impl Store<Counters>) -> Outcome {
-    assert_eq!(store.note_suspect(&cause("a")).await?, 1);
-    assert_eq!(store.note_suspect(&cause("a")).await?, 2);
-    assert_eq!(store.note_suspect(&cause("b")).await?, 1);
+async fn suspects_count_the_processes_that_died_until_cleared(
+    store: &impl Store<Counters>,
+) -> Outcome {
+    let [first, second, third] = [1, 2, 3].map(Uuid::from_u128);
+    assert_eq!(store.note_suspect(&cause("a"), first).await?, 0);
+    assert_eq!(store.note_suspect(&cause("a"), first).await?, 0, "it lives, and tries again");
+    assert_eq!(store.note_suspect(&cause("a"), second).await?, 1);
+    assert_eq!(store.note_suspect(&cause("b"), second).await?, 0);
+    assert_eq!(store.note_suspect(&cause("a"), third).await?, 2);
     store.clear_suspect(&cause("a")).await?;
-    assert_eq!(store.note_suspect(&cause("a")).await?, 1);
+    assert_eq!(store.note_suspect(&cause("a"), first).await?, 0);
     Ok(())
 }
 
