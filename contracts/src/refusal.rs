@@ -35,6 +35,8 @@ pub enum Reason {
     IdConflict,
     /// The routing key and the property `type` name different messages.
     WrongRoute,
+    /// It tells of money for an order that is not known here; a person has to find out why.
+    UnknownOrder,
     /// Deciding or saving fails on this message, and on this one alone.
     Poison,
     /// The process died with this message in hand, again and again.
@@ -47,7 +49,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::EmptyBody,
         Self::BodyTooLarge,
         Self::InvalidUtf8,
@@ -60,6 +62,7 @@ impl Reason {
         Self::InvalidMessageId,
         Self::IdConflict,
         Self::WrongRoute,
+        Self::UnknownOrder,
         Self::Poison,
         Self::CrashLoop,
         Self::Exhausted,
@@ -81,6 +84,7 @@ impl Reason {
             Self::InvalidMessageId => "invalid_message_id",
             Self::IdConflict => "id_conflict",
             Self::WrongRoute => "wrong_route",
+            Self::UnknownOrder => "unknown_order",
             Self::Poison => "poison",
             Self::CrashLoop => "crash_loop",
             Self::Exhausted => "exhausted",

@@ -97,6 +97,7 @@ pub(crate) fn decide(
     let row = saga::next(saga.map(|saga| saga.stage), &arrival.input, given);
 
     let decided = match (row, saga) {
+        (Row::Unknown, _) => Err(unknown(arrival.input.order_id())),
         (Row::Go(stage, outgoing), _) => {
             let changed = Saga {
                 placement,
@@ -127,6 +128,11 @@ fn placed_at(arrival: &Arrival<Input>) -> Micros {
 /// No message gets here with such a total, for decoding refuses it.
 fn unpayable() -> Refusal {
     Refusal::new(Reason::InvalidContent, "lines: the total is beyond every bound")
+}
+
+fn unknown(order_id: &OrderId) -> Refusal {
+    let text = format!("order {order_id} was charged, but is not known here");
+    Refusal::new(Reason::UnknownOrder, text)
 }
 
 fn compare(placement: Option<&Placement>, input: &Input) -> Before {

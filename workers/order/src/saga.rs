@@ -19,7 +19,7 @@ use Outgoing::{
     CancelRefused, Charge, OrderCancelled, OrderConfirmed, OrderConflicted, OrderRejected,
     OrderUnchanged, Refund, Release, Reserve,
 };
-use Row::{Go, Refuse, Stay};
+use Row::{Go, Refuse, Stay, Unknown};
 use Stage::{Cancelled, Cancelling, Confirmed, Pending, Rejected, Reserved};
 
 /// Where an order stands, with what matters there alone.
@@ -142,6 +142,8 @@ pub(crate) enum Row {
     Stay(&'static [Outgoing]),
     /// The order stays as it is, and whoever asked for something is told no.
     Refuse(&'static [Outgoing]),
+    /// Somebody was charged for an order that was lost or never was: a person has to find out.
+    Unknown,
 }
 
 /// What else the table looks at: the order's content and the policy.
@@ -184,6 +186,7 @@ pub(crate) fn next(stage: Option<Stage>, input: &Input, given: Given<'_>) -> Row
         (None, Place(_)) if priced => Go(Reserved(0), &[Charge]),
         (None, Place(_))           => Go(Confirmed, &[OrderConfirmed]),
         (None, Cancel(_))          => Go(Cancelled(CancelRequested), &[OrderCancelled]),
+        (None, PaymentCharged(_))  => Unknown,
         (None, _)                  => Stay(&[]),
 
         (Some(_), Place(_)) if before == Before::Same  => Stay(&[OrderUnchanged]),

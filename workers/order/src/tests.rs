@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
-use orderly_contracts::Message;
 use orderly_contracts::order::{CancelOrder, OrderLine, PlaceOrder};
 use orderly_contracts::payment::{DeclineReason, PaymentCharged, PaymentDeclined, PaymentRefunded};
 use orderly_contracts::stock::{
     StockExpired, StockRefusal, StockRejected, StockReleased, StockReserved,
 };
 use orderly_contracts::text::OrderId;
+use orderly_contracts::{Message, Reason};
 use orderly_runtime::clock::Micros;
 use orderly_runtime::domain::{
     Arrival, Cause, Context, Decision, Domain, States, TIMER, TimerChange, Verdict,
@@ -165,6 +165,11 @@ fn decide(saga: Option<&Saga>, arrival: &Arrival<Input>) -> Verdict<Order> {
 fn step(saga: &mut Option<Saga>, arrival: &Arrival<Input>) -> Decision<Order> {
     let decision = match decide(saga.as_ref(), arrival) {
         Verdict::Done(decision) | Verdict::Rejected(decision) => decision,
+        Verdict::Dead(refusal) => {
+            assert_eq!(refusal.reason, Reason::UnknownOrder);
+            assert_eq!((arrival.kind, saga.as_ref()), (PaymentCharged::KIND, None));
+            Decision::nothing()
+        }
         other => panic!("{arrival:?} ends as {other:?}"),
     };
     let before = saga.clone();

@@ -171,7 +171,7 @@ fn charge_approved(case: Case<'_>) -> Verdict<Payment> {
         }
         // We never asked for this. People have to find out how much was taken, and from whom.
         None | Some(State::Voided(None)) => Verdict::Dead(Refusal::new(
-            Reason::InvalidContent,
+            Reason::UnknownOrder,
             format!("order {} was charged by the provider, but never by us", case.order),
         )),
     }

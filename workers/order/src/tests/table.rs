@@ -59,6 +59,7 @@ fn words(verdict: &Verdict<Order>) -> Option<String> {
     let (says_no, decision) = match verdict {
         Verdict::Done(decision) => (false, decision),
         Verdict::Rejected(decision) => (true, decision),
+        Verdict::Dead(refusal) => return Some(format!("given up, {}", refusal.reason)),
         other => panic!("{other:?}"),
     };
     let stage = decision.changes.iter().map(|(_, saga)| match saga.stage {
