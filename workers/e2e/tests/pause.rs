@@ -111,7 +111,8 @@ async fn a_worker_whose_tables_are_locked_pauses_and_uses_up_no_attempt() -> Res
     system.databases.stock.batch_execute("ROLLBACK").await?;
     let outcomes = system.databases.settled(30).await?;
     assert_eq!(outcomes["confirmed"], 30);
-    assert!(system.databases.letters(&system.databases.stock).await?.is_empty());
+    let letters = system.databases.letters(&system.databases.stock).await?;
+    assert!(letters.is_empty(), "{letters:?}");
     system.expect_clean_audit()?;
     system.databases.expect_conserved().await
 }

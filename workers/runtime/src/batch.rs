@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use orderly_contracts::{Reason, Refusal};
@@ -26,8 +25,8 @@ const CONFLICT_ROUNDS: u32 = 4;
 const CONFLICT_PATIENCE: Duration = Duration::from_secs(1);
 /// A batch that spent this long on conflicts ends with what it has done.
 const BATCH_PATIENCE: Duration = Duration::from_secs(30);
-/// This many messages in conflict one after the other, each alone and in whatever batches, are no
-/// chance: the database is jammed, and the rest would only wait as long as these did.
+/// This many messages of a batch in conflict one after the other, each alone, are no chance: the
+/// database is jammed, and the rest would only wait as long as these did.
 const JAM: usize = 4;
 /// From this many returns on, a message is run alone: it may be what kills the process.
 const SUSPECT_RETURNS: u32 = 3;
@@ -52,22 +51,6 @@ pub struct Processor<D, S> {
     pub worker: String,
     /// This process among all that ever ran the worker.
     pub process: Uuid,
-    /// What it met lately.
-    pub conflicts: Conflicts,
-}
-
-/// How many messages, each alone, were in conflict since the last one that was not.
-#[derive(Debug, Default)]
-pub struct Conflicts(AtomicUsize);
-
-impl Conflicts {
-    fn one_more(&self) -> usize {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn end(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
 }
 
 /// What a batch comes to, once committed. Its deliveries are settled when all of `outgoing` is
@@ -106,6 +89,9 @@ struct Progress<D: Domain> {
     processed: Processed,
     /// Messages that were in conflict even alone, and with what.
     in_the_way: Vec<(Candidate<D>, String)>,
+    /// How many of them since the last that got through.
+    in_a_row: usize,
+    has_got_through: bool,
     began: Micros,
 }
 
@@ -117,6 +103,8 @@ enum Detour {
 
 /// A committed transaction.
 struct Committed {
+    /// Whether anything was new, and saved.
+    has_saved: bool,
     batch: Option<Uuid>,
     outgoing: Vec<Outgoing>,
     /// By the index of the candidate.
@@ -143,15 +131,24 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
                 Ok(content) => together.push(Candidate { delivery, content }),
             }
         }
-        let mut progress = Progress { processed, in_the_way: vec![], began: self.clock.now() };
+        let mut progress = Progress {
+            processed,
+            in_the_way: vec![],
+            in_a_row: 0,
+            has_got_through: false,
+            began: self.clock.now(),
+        };
         self.bisect(together, sent, &mut progress).await?;
         for suspect in suspects {
             if progress.processed.left.is_none() {
                 self.run_alone(suspect, sent, &mut progress).await?;
             }
         }
-        let Progress { mut processed, in_the_way, .. } = progress;
-        // Being in the way of a jam is no fault of theirs, and costs no attempt.
+        let Progress { mut processed, in_the_way, has_got_through, .. } = progress;
+        if let Some((_, why)) = in_the_way.last().filter(|_| !has_got_through) {
+            processed.left = Some(Left::Jammed(why.clone()));
+        }
+        // To meet a jam is no fault of theirs: only where others get through it costs an attempt.
         if !matches!(processed.left, Some(Left::Jammed(_))) {
             for (candidate, why) in in_the_way {
                 self.postpone(&candidate.delivery, Setback::Conflict, &why, &mut processed);
@@ -180,7 +177,10 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             }
             match self.transact_patiently(&part, sent).await {
                 Ok(committed) => {
-                    self.conflicts.end();
+                    if committed.has_saved {
+                        progress.in_a_row = 0;
+                        progress.has_got_through = true;
+                    }
                     self.finish(&part, committed, &mut progress.processed);
                 }
                 Err(StoreError::Data(_) | StoreError::Conflict(_)) if part.len() > 1 => {
@@ -194,11 +194,12 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
                     self.bury(&part[0].delivery, &refusal, &mut progress.processed);
                 }
                 Err(StoreError::Conflict(why)) => {
-                    if self.conflicts.one_more() >= JAM {
+                    progress.in_a_row += 1;
+                    progress.in_the_way.push((part.remove(0), why.clone()));
+                    if progress.in_a_row >= JAM {
                         progress.processed.left = Some(Left::Jammed(why));
                         return Ok(());
                     }
-                    progress.in_the_way.push((part.remove(0), why));
                 }
                 Err(trouble) => return Err(trouble),
             }
@@ -266,7 +267,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             conflicting.map(|(index, refusal)| (index, Detour::Dead(refusal))).collect();
         if fresh.is_empty() {
             unit.rollback().await;
-            return Ok(Committed { batch: None, outgoing: unsent, detours });
+            return Ok(Committed { has_saved: false, batch: None, outgoing: unsent, detours });
         }
         let arrivals: Vec<_> =
             fresh.iter().map(|index| &candidates[*index].content.arrival).collect();
@@ -292,7 +293,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
                 Fate::Dead(refusal) => detours.push((index, Detour::Dead(refusal))),
             }
         }
-        Ok(Committed { batch: has_outputs.then_some(batch), outgoing, detours })
+        Ok(Committed { has_saved: true, batch: has_outputs.then_some(batch), outgoing, detours })
     }
 
     fn finish(&self, candidates: &[Candidate<D>], committed: Committed, processed: &mut Processed) {

@@ -68,6 +68,11 @@ impl Breaker {
         self.outcomes.clear();
     }
 
+    /// Whether it opened, and has not seen enough successes since.
+    pub fn is_half_open(&self) -> bool {
+        self.trips > 0
+    }
+
     /// How much of the pause is left; zero when closed.
     pub fn pause_left(&self, now: Micros) -> Duration {
         // A clock that was set back must not make the pause longer.
@@ -115,7 +120,9 @@ mod tests {
             assert_eq!(breaker.pause_left(START), pause);
             breaker.note(LEAST_AFTER_PAUSE, LEAST_AFTER_PAUSE, START);
         }
+        assert!(breaker.is_half_open());
         breaker.note(0, LEAST_AFTER_PAUSE, START);
+        assert!(!breaker.is_half_open());
         breaker.note(LEAST, LEAST, START);
         assert_eq!(breaker.pause_left(START), SECOND);
     }

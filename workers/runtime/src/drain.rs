@@ -22,6 +22,8 @@ const BATCH: usize = 64;
 pub struct Drain<B, S> {
     /// The broker.
     pub broker: Arc<B>,
+    /// Whether it takes one letter at a time.
+    pub is_careful: bool,
     /// The worker's database.
     pub store: Arc<S>,
     /// Tells the time.
@@ -41,7 +43,8 @@ impl<B: Broker, S> Drain<B, S> {
         S: Store<D>,
     {
         let queue = dead_queue(D::PARTY);
-        let (mut deliveries, mut acks) = self.broker.consume(&queue, 2 * BATCH as u16).await?;
+        let prefetch = if self.is_careful { 1 } else { 2 * BATCH as u16 };
+        let (mut deliveries, mut acks) = self.broker.consume(&queue, prefetch).await?;
         self.health.lane_open(&queue);
         loop {
             let first = tokio::select! {

@@ -11,7 +11,7 @@ use orderly_contracts::{Reason, Refusal};
 use crate::batch::Processed;
 use crate::breaker::BreakerLimits;
 use crate::broker::{Broker, BrokerError, Deliveries};
-use crate::clock::{Clock, Entropy};
+use crate::clock::{Clock, Entropy, Micros};
 use crate::domain::{Arrival, Output};
 use crate::fold::compose;
 use crate::gate::Gate;
@@ -69,6 +69,8 @@ pub struct EffectRunner<E: Effect, B> {
     pub ladder: Ladder,
     /// Its bounds.
     pub limits: EffectLimits,
+    /// Until when it takes one request at a time.
+    pub careful_until: Micros,
     /// Lets requests in, or not.
     pub gate: Gate,
     /// When it pauses by itself.
@@ -105,7 +107,10 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
     /// Consumes until stopped, in trouble, or the valve closes.
     async fn consume(&self, valve: &mut Valve) -> Result<(), Trouble> {
         let queue = self.reception.queue;
-        let prefetch = u16::try_from(self.limits.calls * 2).unwrap_or(u16::MAX);
+        let is_careful = self.is_careful();
+        let calls_max = if is_careful { 1 } else { self.limits.calls };
+        let prefetch = if is_careful { 1 } else { calls_max * 2 };
+        let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
         let (mut deliveries, acks) = self.broker.consume(queue, prefetch).await?;
         let mut outlet = Outlet::new(self.broker.publisher().await?, acks);
         let mut calls = FuturesUnordered::new();
@@ -113,7 +118,8 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         let mut is_drained = false;
         let mut is_cancelled = false;
         loop {
-            if !valve.is_open() && !is_cancelled {
+            let goes_on = valve.is_open() && is_careful == self.is_careful();
+            if !goes_on && !is_cancelled {
                 deliveries.cancel().await?;
                 is_cancelled = true;
             }
@@ -121,7 +127,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
             if is_drained && calls.is_empty() {
                 break;
             }
-            let has_room = calls.len() < self.limits.calls && !is_drained;
+            let has_room = calls.len() < calls_max && !is_drained;
             tokio::select! {
                 delivery = deliveries.next(), if has_room => match delivery? {
                     Some(delivery) => calls.push(self.handle(delivery)),
@@ -141,6 +147,10 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
             }
         }
         Ok(outlet.close().await?)
+    }
+
+    fn is_careful(&self) -> bool {
+        self.clock.now() < self.careful_until
     }
 
     /// Makes one call; whatever comes of it is a message to publish.

@@ -26,6 +26,8 @@ use crate::valve::Valve;
 
 /// After this long without a delivery, what is known to be out is noted.
 const IDLE: Duration = Duration::from_millis(500);
+/// After a pause for failures this many deliveries are in hand at most, until things go well again.
+const HALF_OPEN_PREFETCH: u16 = 20;
 
 /// The bounds of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +66,8 @@ pub struct Lane<D: Domain, B, S> {
     pub processor: Processor<D, S>,
     /// The bounds of a batch.
     pub limits: BatchLimits,
+    /// Until when it takes one message at a time.
+    pub careful_until: Micros,
     /// Lets work in, or not.
     pub gate: Gate,
     /// When the lane pauses by itself.
@@ -103,7 +107,8 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
     /// Consumes until stopped, in trouble, or the valve closes.
     async fn consume(&self, valve: &mut Valve) -> Result<(), Trouble> {
         let queue = self.reception.queue;
-        let (deliveries, acks) = self.broker.consume(queue, self.limits.prefetch).await?;
+        let prefetch = self.prefetch(valve);
+        let (deliveries, acks) = self.broker.consume(queue, prefetch).await?;
         let mut outlet = Outlet::new(self.broker.publisher().await?, acks);
         let mut intake = Intake { deliveries, is_cancelled: false };
         self.health.lane_open(queue);
@@ -111,8 +116,11 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let mut processed = None;
         let mut sent = Vec::new();
         loop {
+            if !valve.is_open() || prefetch != self.prefetch(valve) {
+                intake.cancel().await?;
+            }
             let deliver = outlet.deliver(processed.take());
-            let (out, next) = tokio::join!(deliver, self.next(&mut intake, &mut sent, valve));
+            let (out, next) = tokio::join!(deliver, self.next(&mut intake, &mut sent));
             sent.extend(out?);
             match next? {
                 Next::Batch(batch) => {
@@ -142,11 +150,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         &self,
         intake: &mut Intake<B::Deliveries>,
         sent: &mut Vec<Uuid>,
-        valve: &Valve,
     ) -> Result<Next, Trouble> {
-        if !valve.is_open() {
-            intake.cancel().await?;
-        }
         let first = tokio::select! {
             biased;
             delivery = intake.deliveries.next() => delivery?,
@@ -171,6 +175,19 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         self.watermark.raise(newest);
         metrics::batch(self.reception.queue, size, started.elapsed());
         Ok(Next::Batch(processed))
+    }
+
+    /// How many deliveries may be in hand. What is in hand when it ends badly comes back, and a
+    /// message that came back too often is given up by the broker: so only a few are tried then.
+    fn prefetch(&self, valve: &Valve) -> u16 {
+        let most = self.limits.prefetch;
+        if self.processor.clock.now() < self.careful_until {
+            1
+        } else if valve.is_half_open() {
+            most.min(HALF_OPEN_PREFETCH)
+        } else {
+            most
+        }
     }
 
     /// Takes what is here already; it never waits, so that low load has no added latency, and

@@ -1,13 +1,15 @@
 //! A session: everything a worker does between connecting and the first trouble.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::batch::{Conflicts, Processor};
+use crate::batch::Processor;
 use crate::broker::{Broker, BrokerError};
+use crate::care::Care;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::domain::Domain;
@@ -58,17 +60,25 @@ pub struct Session<D, P, E: Effect> {
     pub stop: Stop,
 }
 
+/// How the sessions before went.
+#[derive(Default)]
+struct Past {
+    pauses: Pauses,
+    short_sessions: u32,
+}
+
 type Tasks = JoinSet<Result<(), Trouble>>;
+type Consumer = Pin<Box<dyn Future<Output = Result<(), Trouble>> + Send>>;
 
 impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
     /// Runs one session after the other, with growing pauses, until told to stop. Whatever ends a
     /// session, everything is rebuilt from nothing: clients that recover by themselves lose
     /// consumers silently.
     pub async fn supervise(&self) {
-        let mut pauses = Pauses::default();
+        let mut past = Past::default();
         let mut last = String::new();
         while !self.stop.is_requested() {
-            let Err(trouble) = self.run(&mut pauses).await else { break };
+            let Err(trouble) = self.run(&mut past).await else { break };
             let text = trouble.to_string();
             // The same trouble is told once, not at every attempt.
             if text == last {
@@ -79,14 +89,14 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             self.health.trouble(text.clone());
             last = text;
             tokio::select! {
-                () = pauses.pause(trouble.is_lasting(), &*self.clock, &*self.entropy) => {}
+                () = past.pauses.pause(trouble.is_lasting(), &*self.clock, &*self.entropy) => {}
                 () = self.stop.requested() => {}
             }
         }
     }
 
     /// Runs until stopped (`Ok`) or in trouble.
-    async fn run(&self, pauses: &mut Pauses) -> Result<(), Trouble> {
+    async fn run(&self, past: &mut Past) -> Result<(), Trouble> {
         let connect = tokio::time::timeout(CONNECT_LIMIT, self.servers.connect());
         let broker = tokio::select! {
             connected = connect => match connected {
@@ -105,13 +115,16 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         pause.look::<D>().await?;
         let mut tasks = Tasks::new();
         tasks.spawn(pause.run::<D>());
-        self.spawn_all(&mut tasks, &broker, &not_paused);
+        let care = Care::after(past.short_sessions, started);
+        self.spawn_all(&mut tasks, &broker, &not_paused, care);
         let outcome = self.work(&mut tasks, &broker).await;
         // What is unsettled goes back to its queue now, once, and not when a timeout finds it.
         tasks.shutdown().await;
         broker.close().await;
         if self.clock.now() - started > GOOD_SESSION {
-            pauses.reset();
+            *past = Past::default();
+        } else {
+            past.short_sessions += 1;
         }
         outcome
     }
@@ -145,30 +158,53 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         }
     }
 
-    fn spawn_all(&self, tasks: &mut Tasks, broker: &Arc<P::Broker>, not_paused: &Gate) {
+    fn spawn_all(&self, tasks: &mut Tasks, broker: &Arc<P::Broker>, not_paused: &Gate, care: Care) {
+        let watermark = Watermark::default();
+        let (has_room, keeper) = Gate::new();
+        if D::NEW_WORK.is_some() {
+            tasks.spawn(self.keep_gate(keeper));
+        }
+        tasks.spawn(self.timers(broker, watermark.clone(), not_paused.clone()).run());
+        tasks.spawn(self.upkeep(broker).run::<D>());
+        let consumers = self.consumers(broker, not_paused, &has_room, &watermark, care);
+        let count = consumers.len();
+        for (place, consumer) in consumers.into_iter().enumerate() {
+            let clock = self.clock.clone();
+            tasks.spawn(async move {
+                care.turn(place, count, &*clock).await;
+                consumer.await
+            });
+        }
+    }
+
+    /// All that consume a queue.
+    fn consumers(
+        &self,
+        broker: &Arc<P::Broker>,
+        not_paused: &Gate,
+        has_room: &Gate,
+        watermark: &Watermark,
+        care: Care,
+    ) -> Vec<Consumer> {
         let effect_queue = self.effect.as_ref().map(|part| part.queue);
         let queues = work_queues(D::PARTY);
         let dead = dead_queue(D::PARTY);
         self.health.session_begins(queues.iter().map(|queue| (*queue).to_owned()).chain([dead]));
-        let watermark = Watermark::default();
-        let (has_room, keeper) = Gate::new();
+        let mut consumers: Vec<Consumer> = Vec::new();
         for queue in queues.into_iter().filter(|queue| Some(*queue) != effect_queue) {
             let is_gated = D::NEW_WORK == Some(queue);
-            let gate = if is_gated { not_paused.and(&has_room) } else { not_paused.clone() };
+            let gate = if is_gated { not_paused.and(has_room) } else { not_paused.clone() };
             // Only the lane of answers tells how far the answers have been processed.
             let is_answers = D::ANSWERS == Some(queue);
             let watermark = if is_answers { watermark.clone() } else { Watermark::default() };
-            tasks.spawn(self.lane(queue, broker, gate, watermark).run());
+            consumers.push(Box::pin(self.lane(queue, broker, gate, watermark, care).run()));
         }
-        if D::NEW_WORK.is_some() {
-            tasks.spawn(self.keep_gate(keeper));
-        }
-        tasks.spawn(self.timers(broker, watermark, not_paused.clone()).run());
-        tasks.spawn(self.upkeep(broker).run::<D>());
-        tasks.spawn(self.drain(broker).run::<D>());
         if let Some(part) = &self.effect {
-            tasks.spawn(self.effects(part, broker, not_paused.clone()).run());
+            let effects = self.effects(part, broker, not_paused.clone(), care);
+            consumers.push(Box::pin(effects.run()));
         }
+        consumers.push(Box::pin(self.drain(broker, care).run::<D>()));
+        consumers
     }
 
     fn lane(
@@ -177,6 +213,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         broker: &Arc<P::Broker>,
         gate: Gate,
         watermark: Watermark,
+        care: Care,
     ) -> Lane<D, P::Broker, P::Store> {
         Lane {
             broker: broker.clone(),
@@ -194,9 +231,9 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
                 queue,
                 worker: self.name.clone(),
                 process: self.process,
-                conflicts: Conflicts::default(),
             },
             limits: self.config.batch,
+            careful_until: care.until(),
             gate,
             breaker: self.config.breaker,
             watermark,
@@ -248,9 +285,10 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         }
     }
 
-    fn drain(&self, broker: &Arc<P::Broker>) -> Drain<P::Broker, P::Store> {
+    fn drain(&self, broker: &Arc<P::Broker>, care: Care) -> Drain<P::Broker, P::Store> {
         Drain {
             broker: broker.clone(),
+            is_careful: care.is_needed(),
             store: self.servers.store().clone(),
             clock: self.clock.clone(),
             worker: self.name.clone(),
@@ -264,6 +302,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         part: &EffectPart<E>,
         broker: &Arc<P::Broker>,
         gate: Gate,
+        care: Care,
     ) -> EffectRunner<E, P::Broker> {
         EffectRunner {
             effect: part.effect.clone(),
@@ -275,6 +314,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             },
             ladder: self.config.ladder.clone(),
             limits: self.config.effects,
+            careful_until: care.until(),
             gate,
             breaker: self.config.breaker,
             clock: self.clock.clone(),

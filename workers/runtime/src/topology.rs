@@ -14,9 +14,14 @@ pub const RETRY: &str = "orderly.retry";
 pub const RETURN: &str = "orderly.return";
 /// The direct exchange into the dead-letter queues; the routing key is the queue it came from.
 pub const DEAD: &str = "orderly.dead";
+/// The direct exchange into the queues of letters that can't even be filed.
+pub const PARKED: &str = "orderly.parked";
 
+/// How often a message may come back before the broker itself gives it up: the last resort against
+/// one that ends the connection before we see it. Far more than troubles of servers ever return.
+pub const DELIVERY_LIMIT: u32 = 250;
 /// A large limit instead of none: from RabbitMQ 4 on, none means 20, and then messages are gone.
-pub const DELIVERY_LIMIT: u32 = 100_000;
+pub const NO_DELIVERY_LIMIT: u32 = 1_000_000;
 
 /// An exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub enum Role {
     },
     /// Given-up messages are handed over here.
     Dead,
+    /// Letters that no worker can read lie here until an operator looks; nobody consumes it.
+    Parked,
 }
 
 /// A queue, with its bindings.
@@ -61,18 +68,28 @@ impl Queue {
             Role::Work => Some((DEAD, Some(&self.name))),
             // The routing key stays: it names the queue to return to.
             Role::Retry { .. } => Some((RETURN, None)),
-            Role::Dead => None,
+            Role::Dead => Some((PARKED, Some(&self.name))),
+            Role::Parked => None,
+        }
+    }
+
+    /// How often a message may come back to it.
+    pub fn delivery_limit(&self) -> u32 {
+        match self.role {
+            Role::Work | Role::Dead => DELIVERY_LIMIT,
+            Role::Retry { .. } | Role::Parked => NO_DELIVERY_LIMIT,
         }
     }
 }
 
 /// All exchanges.
-pub const EXCHANGES: [Exchange; 5] = [
+pub const EXCHANGES: [Exchange; 6] = [
     Exchange { name: COMMANDS, kind: "topic" },
     Exchange { name: EVENTS, kind: "topic" },
     Exchange { name: RETRY, kind: "topic" },
     Exchange { name: RETURN, kind: "topic" },
     Exchange { name: DEAD, kind: "direct" },
+    Exchange { name: PARKED, kind: "direct" },
 ];
 
 /// The workers.
@@ -110,6 +127,12 @@ pub fn queues(party: Party, ladder: &Ladder) -> Vec<Queue> {
         party,
         role: Role::Dead,
         bindings: work.iter().map(|name| (DEAD, (*name).to_owned())).collect(),
+    });
+    queues.push(Queue {
+        name: format!("{party}.parked"),
+        party,
+        role: Role::Parked,
+        bindings: vec![(PARKED, dead_queue(party))],
     });
     queues
 }

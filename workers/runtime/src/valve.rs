@@ -43,6 +43,11 @@ impl Valve {
         !self.breaker.pause_left(self.clock.now()).is_zero()
     }
 
+    /// Whether it was closed by failures and has not seen yet that things go well again.
+    pub(crate) fn is_half_open(&self) -> bool {
+        self.breaker.is_half_open()
+    }
+
     /// Notes how attempts ended; it may close.
     pub(crate) fn note(&mut self, failed: usize, total: usize) {
         self.breaker.note(failed, total, self.clock.now());

@@ -19,6 +19,7 @@ use crate::postgres::tables::Tables;
 use crate::reception::Decode;
 use crate::servers::{OwnServers, Servers};
 use crate::session::Session;
+use crate::stack;
 use crate::stop::{self, Stopper};
 use crate::telemetry;
 
@@ -91,6 +92,7 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
 
     /// Runs the process on what `wrap` makes of its servers.
     pub fn run_on<P: Servers<D>>(self, wrap: impl FnOnce(OwnServers<T>) -> P) -> ExitCode {
+        stack::deepen();
         let name = D::PARTY.name();
         let config = match Config::read(D::PARTY, std::env::vars()) {
             Ok(config) => config,

@@ -101,7 +101,7 @@ impl Waiting {
                 kind: match queue.role {
                     Role::Work => QueueKind::Work,
                     Role::Retry { .. } => QueueKind::Retry,
-                    Role::Dead => QueueKind::Dead,
+                    Role::Dead | Role::Parked => QueueKind::Dead,
                 },
                 name: queue.name,
                 party: queue.party,

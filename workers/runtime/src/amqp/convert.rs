@@ -30,7 +30,7 @@ pub fn properties(from: &BasicProperties) -> Properties {
     Properties {
         content_type: text(from.content_type()),
         content_encoding: text(from.content_encoding()),
-        headers: from.headers().as_ref().map(table),
+        headers: from.headers().as_ref().map(|headers| table(headers, 0)),
         delivery_mode: *from.delivery_mode(),
         priority: *from.priority(),
         correlation_id: text(from.correlation_id()),
@@ -95,12 +95,20 @@ fn short(text: &str) -> Result<ShortString, BrokerError> {
     ShortString::try_new(text).map_err(|error| BrokerError::Unavailable(error.to_string()))
 }
 
-fn table(from: &FieldTable) -> BTreeMap<String, HeaderValue> {
-    from.into_iter().map(|(name, field)| (name.to_string(), value(field))).collect()
+/// Lists and tables may lie within each other this deep; JSON readers stop at about 128.
+const DEPTH_MAX: usize = 32;
+/// What stands where they lie deeper, which nobody means well with.
+const TOO_DEEP: &str = "(nested too deeply)";
+
+fn table(from: &FieldTable, depth: usize) -> BTreeMap<String, HeaderValue> {
+    from.into_iter().map(|(name, field)| (name.to_string(), value(field, depth))).collect()
 }
 
-fn value(from: &AMQPValue) -> HeaderValue {
+fn value(from: &AMQPValue, depth: usize) -> HeaderValue {
     match from {
+        AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) if depth == DEPTH_MAX => {
+            HeaderValue::Text(TOO_DEEP.to_owned())
+        }
         AMQPValue::Boolean(bool) => HeaderValue::Bool(*bool),
         AMQPValue::ShortShortInt(n) => HeaderValue::I8(*n),
         AMQPValue::ShortShortUInt(n) => HeaderValue::U8(*n),
@@ -118,10 +126,11 @@ fn value(from: &AMQPValue) -> HeaderValue {
             Err(_) => HeaderValue::TextBytes(text.as_bytes().to_vec()),
         },
         AMQPValue::FieldArray(list) => {
-            HeaderValue::List(list.as_slice().iter().map(value).collect())
+            let values = list.as_slice().iter();
+            HeaderValue::List(values.map(|item| value(item, depth + 1)).collect())
         }
         AMQPValue::Timestamp(seconds) => HeaderValue::Timestamp(*seconds),
-        AMQPValue::FieldTable(fields) => HeaderValue::Table(table(fields)),
+        AMQPValue::FieldTable(fields) => HeaderValue::Table(table(fields, depth + 1)),
         AMQPValue::ByteArray(bytes) => HeaderValue::Bytes(bytes.as_slice().to_vec()),
         AMQPValue::Void => HeaderValue::Void,
     }

@@ -10,7 +10,7 @@ use orderly_contracts::routes::Party;
 use crate::amqp::broker::AmqpBroker;
 use crate::broker::BrokerError;
 use crate::retry::Ladder;
-use crate::topology::{DELIVERY_LIMIT, EXCHANGES, Queue, Role, WORKERS, queues};
+use crate::topology::{EXCHANGES, Queue, Role, WORKERS, queues};
 
 /// Declares every exchange, queue and binding. What exists already must be the same.
 pub async fn declare(broker: &AmqpBroker, ladder: &Ladder) -> Result<(), BrokerError> {
@@ -66,7 +66,7 @@ pub fn arguments(queue: &Queue) -> BTreeMap<&'static str, AMQPValue> {
         let ms = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
         arguments.insert("x-message-ttl", AMQPValue::LongLongInt(ms));
     }
-    arguments.insert("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT.into()));
+    arguments.insert("x-delivery-limit", AMQPValue::LongLongInt(queue.delivery_limit().into()));
     arguments
 }
 

@@ -133,7 +133,7 @@ impl State {
                     let own = own.map(std::time::Duration::from_millis);
                     Some(now + own.map_or(delay, |own| own.min(delay)))
                 }
-                Role::Work | Role::Dead => None,
+                Role::Work | Role::Dead | Role::Parked => None,
             };
             queue.ready.push_back(Waiting { message: message.clone(), returns: 0, expires_at });
             is_routed = true;

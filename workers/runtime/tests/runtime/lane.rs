@@ -7,10 +7,10 @@ use std::time::Duration;
 use orderly_contracts::Reason;
 use orderly_contracts::routes::{COMMANDS, ORDER_ANSWERS, Party, STOCK_COMMANDS};
 use orderly_devstack::TestBed;
-use orderly_runtime::batch::{Conflicts, Processor};
+use orderly_runtime::batch::Processor;
 use orderly_runtime::breaker::BreakerLimits;
 use orderly_runtime::broker::{Acks, Broker, Confirmation, Deliveries, Publisher};
-use orderly_runtime::clock::{Clock, SystemClock, SystemEntropy};
+use orderly_runtime::clock::{Clock, Micros, SystemClock, SystemEntropy};
 use orderly_runtime::domain::Domain;
 use orderly_runtime::gate::Gate;
 use orderly_runtime::health::Health;
@@ -74,9 +74,9 @@ fn lane<B: Broker, S: Store<Counters>>(
             queue: STOCK_COMMANDS,
             worker: "test".to_owned(),
             process: Uuid::max(),
-            conflicts: Conflicts::default(),
         },
         limits: BatchLimits { messages: batch, bytes: 1 << 20, prefetch: 1_000 },
+        careful_until: Micros::default(),
         gate: Gate::always_open(),
         breaker: BREAKER,
         watermark: Watermark::default(),
