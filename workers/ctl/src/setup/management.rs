@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use orderly_runtime::config::Address;
-use orderly_runtime::topology::{DEAD, EXCHANGES, Queue, RETRY, RETURN};
+use orderly_runtime::topology::{DEAD, EXCHANGES, PARKED, Queue, RETRY, RETURN};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use ureq::Agent;
@@ -60,7 +60,7 @@ fn bindings(topology: &[Queue], found: &BTreeSet<(String, String, String)>) -> V
         format!("queue {queue}: the binding to {exchange} with {key} is missing")
     });
     let is_harmful = |(exchange, _, queue): &&(String, String, String)| {
-        [RETRY, RETURN, DEAD].contains(&exchange.as_str())
+        [RETRY, RETURN, DEAD, PARKED].contains(&exchange.as_str())
             || topology.iter().any(|one| one.name == *queue)
     };
     let foreign = found.difference(&wanted).filter(is_harmful);
