@@ -83,6 +83,8 @@ pub struct Config {
     pub statement_timeout: Duration,
     /// How long the inbox remembers.
     pub inbox_retention: Duration,
+    /// How long dead letters are kept that are resolved or archived.
+    pub letter_retention: Duration,
     /// How long outputs may be on their way before they are published again.
     pub sweep_after: Duration,
     /// How often due timers are looked for.
@@ -97,8 +99,9 @@ pub struct Config {
     pub log_filter: String,
 }
 
-/// How long dead letters are kept at least; the inbox must remember longer than ladder and letters.
-pub const LETTER_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long after its death a message can be replayed at least and still be known by the inbox,
+/// should it have had its effect before.
+pub const REPLAY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// All problems of a configuration, one a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -157,10 +160,11 @@ impl Config {
         });
         let inbox_days = reader.within("ORDERLY_INBOX_RETENTION_DAYS", 14u64, 1..=3650);
         let inbox_retention = Duration::from_secs(inbox_days * 24 * 3600);
-        if inbox_retention <= ladder.duration() + LETTER_RETENTION {
-            let text = "is not longer than the retry ladder and the retention of dead letters";
+        if inbox_retention <= ladder.duration() + REPLAY_WINDOW {
+            let text = "is not longer than the retry ladder and a week to replay dead letters";
             reader.refuse("ORDERLY_INBOX_RETENTION_DAYS", text);
         }
+        let letter_days = reader.within("ORDERLY_DEAD_RETENTION_DAYS", 30u64, 1..=3650);
         reader.check_plaintext(&[broker.as_ref(), database.as_ref()]);
         Some(Self {
             http,
@@ -172,6 +176,7 @@ impl Config {
                 pause: reader.millis("ORDERLY_BREAKER_PAUSE_MS", 5_000),
                 longest: reader.millis("ORDERLY_BREAKER_PAUSE_MAX_MS", 60_000),
             },
+            letter_retention: Duration::from_secs(letter_days * 24 * 3600),
             body_bytes_max: reader.within("ORDERLY_BODY_BYTES_MAX", 1 << 20, 1..=64 << 20),
             in_progress_max: reader.within("ORDERLY_IN_PROGRESS_MAX", 4_000, 10..=1_000_000),
             database_connections: reader.within("ORDERLY_DATABASE_CONNECTIONS", 8, 4..=100),

@@ -15,6 +15,9 @@ use crate::message::{Delivery, HeaderValue, Outgoing, Properties};
 use crate::retry::{Past, without_broker_traces};
 use crate::topology::DEAD;
 
+/// Header of a message that an operator sent in place of a dead one: the letter about that one.
+pub const EDIT_OF: &str = "orderly-edit-of";
+
 /// The content type of a dead letter.
 pub const LETTER_CONTENT_TYPE: &str = "application/vnd.orderly.dead-letter";
 
@@ -110,14 +113,12 @@ impl Letter {
         {
             return Self { explanation, body: delivery.body[end + 1..].to_vec() };
         }
-        let death = Death::of(&delivery.properties);
-        let text =
-            format!("the broker gave it up after {} deliveries: {}", death.count, death.reason);
+        let Death { reason, queue, exchange, routing_key, count } = Death::of(&delivery.properties);
+        let text = format!("the broker gave it up after {count} deliveries: {reason}");
         let refusal = Refusal::new(Reason::DeliveryLimit, text);
-        let mut letter = Self::about(&delivery, &death.queue, worker, &refusal, now);
-        letter.explanation.exchange = death.exchange;
-        letter.explanation.routing_key = death.routing_key;
-        letter
+        // As it came to the queue it died in: that may have been back from the ladder.
+        let delivery = Delivery { exchange, routing_key, ..delivery };
+        Self::about(&delivery, &queue, worker, &refusal, now)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod config;
 pub mod domain;
 pub mod drain;
 pub mod effect;
+pub mod fingerprint;
 pub mod fold;
 pub mod gate;
 pub mod health;

@@ -281,6 +281,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             clock: self.clock.clone(),
             sweep_after: self.config.sweep_after,
             retention: self.config.inbox_retention,
+            letter_retention: self.config.letter_retention,
             stop: self.stop.clone(),
         }
     }

@@ -144,11 +144,19 @@ pub trait Store<D: Domain>: Send + Sync + 'static {
     /// Forgets a suspect that survived.
     fn clear_suspect(&self, cause: &Cause) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Files dead letters; one that is there already is counted again.
+    /// Files dead letters; one that is there already is counted again, and open again.
     fn file_letters(
         &self,
         letters: &[Letter],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Notes which replayed letters have had their effect, and forgets letters that have been over
+    /// for longer than `retention`; how many of either, at most `limit`.
+    fn tend_letters(
+        &self,
+        retention: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Forgets inbox rows, with their outputs, older than `retention`; how many.
     fn purge(

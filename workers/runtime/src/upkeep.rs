@@ -16,6 +16,8 @@ use crate::trouble::Trouble;
 const SWEEP_BATCHES: usize = 20;
 /// How many inbox rows are forgotten at once.
 const PURGE_ROWS: usize = 5_000;
+/// How many dead letters are looked through at once.
+const LETTERS: usize = 1_000;
 
 /// The loop of upkeep.
 pub struct Upkeep<B, S> {
@@ -29,6 +31,8 @@ pub struct Upkeep<B, S> {
     pub sweep_after: Duration,
     /// How long inbox rows are kept.
     pub retention: Duration,
+    /// How long dead letters are kept that are resolved or archived.
+    pub letter_retention: Duration,
     /// Ends the loop.
     pub stop: Stop,
 }
@@ -50,7 +54,11 @@ impl<B: Broker, S> Upkeep<B, S> {
                 tracing::warn!(%batch, messages = outgoing.len(), "published what had been left");
             }
             let purged = later(self.store.purge(self.retention, PURGE_ROWS).await)?;
-            let is_more = unsent.len() == SWEEP_BATCHES || purged >= PURGE_ROWS as u64;
+            let tended =
+                later(self.store.tend_letters(self.letter_retention, LETTERS).await)?;
+            let is_more = unsent.len() == SWEEP_BATCHES
+                || purged >= PURGE_ROWS as u64
+                || tended >= LETTERS as u64;
             if !is_more {
                 tokio::select! {
                     () = self.clock.sleep(period) => {}

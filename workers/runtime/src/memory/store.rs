@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, Micros};
 use crate::domain::{Cause, Domain, Timer, TimerChange};
-use crate::letter::Letter;
+use crate::letter::{Explanation, Letter};
 use crate::message::Outgoing;
 use crate::pause::Pause;
 use crate::store::{Changes, Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
@@ -283,9 +283,21 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
         let mut content = self.content().await;
         for letter in letters {
             let filed = content.letters.entry(letter.explanation.id);
-            filed.or_insert_with(|| (letter.clone(), 0)).1 += 1;
+            let (known, occurrences) = filed.or_insert_with(|| (letter.clone(), 0));
+            let Explanation { reason, text, attempts, worker, last_at, .. } = &letter.explanation;
+            known.explanation.reason = *reason;
+            known.explanation.text.clone_from(text);
+            known.explanation.attempts = *attempts;
+            known.explanation.worker.clone_from(worker);
+            known.explanation.last_at = known.explanation.last_at.max(*last_at);
+            *occurrences += 1;
         }
         Ok(())
+    }
+
+    /// Nobody replays or archives letters in memory: all of them stay open, and are kept.
+    async fn tend_letters(&self, _: Duration, _: usize) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn purge(&self, retention: Duration, limit: usize) -> Result<u64, StoreError> {

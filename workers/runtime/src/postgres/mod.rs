@@ -3,7 +3,7 @@
 pub mod connect;
 pub mod failure;
 mod inbox;
-mod letters;
+pub mod letters;
 pub mod migrate;
 mod outbox;
 mod pauses;

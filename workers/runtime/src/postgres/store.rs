@@ -214,6 +214,10 @@ impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
         .await
     }
 
+    async fn tend_letters(&self, retention: Duration, limit: usize) -> Result<u64, StoreError> {
+        self.run(async |session| letters::tend(session, retention, limit as i64).await).await
+    }
+
     async fn purge(&self, retention: Duration, limit: usize) -> Result<u64, StoreError> {
         self.run(async |session| inbox::purge(session, retention, limit as i64).await).await
     }
