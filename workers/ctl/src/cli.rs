@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use orderly_contracts::routes::Party;
+use serde::{Deserialize, Serialize};
 
 use crate::output;
 use crate::settings::Settings;
@@ -18,7 +19,8 @@ Where everything is comes from the environment, in the variables that the worker
   ORDERLY_MANAGEMENT_URL        http:// or https://, optional
   ORDERLY_ORDER_DATABASE_URL    postgres://, and the same for STOCK and PAYMENT
 each with a ..._PASSWORD_FILE and a ..._CA_FILE beside it, if need be. A command needs only the
-variables that it uses.
+variables that it uses. ORDERLY_OPERATOR is the name that the audit trail of dead letters gets; it
+is user@host where unset.
 
 With --json, stdout holds JSON and nothing else. The exit status is 0 if all is well, 1 if what was
 asked for failed, and 2 if arguments or settings are wrong.";
@@ -51,7 +53,7 @@ enum Command {
     /// Look at what is waited for, and until when
     #[command(subcommand)]
     Deadlines(deadlines::Command),
-    /// Look at messages that were given up
+    /// Look at messages that were given up, send them again, edit or archive them
     #[command(subcommand)]
     Dead(dead::Command),
     /// Let a worker take nothing, until it is resumed
@@ -69,7 +71,8 @@ enum Command {
 }
 
 /// A service, for arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Service {
     /// Orders
     Order,

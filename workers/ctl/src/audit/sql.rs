@@ -23,10 +23,12 @@ pub(crate) const BOUND: &str = "
 /// The versions of orders.
 pub(crate) const VERSIONS: &str = "SELECT order_id, version FROM orders WHERE order_id = ANY ($1)";
 
-/// Dead letters about orders.
+/// Dead letters about orders that explain why something is unfinished: all but the resolved ones,
+/// whose message, or an edited one, has gone its way since.
 pub(crate) const LETTERS: &str = "
     SELECT correlation_id, id::text, reason
-    FROM dead_letters WHERE correlation_id = ANY ($1) ORDER BY last_at";
+    FROM dead_letters WHERE correlation_id = ANY ($1) AND status <> 'resolved'
+    ORDER BY last_at";
 
 const ORDER: &str = "
     SELECT order_id, o.status, o.version, o.lines, o.total, o.currency,
@@ -110,7 +112,7 @@ pub(crate) const ARTICLES: &str = "
 /// Which of the messages in `$1` have had their effect.
 pub(crate) const RECEIVED: &str =
     "SELECT message_id FROM inbox WHERE source = 'client' AND message_id = ANY ($1)";
-/// Which of the messages in `$1` were given up.
+/// Which of the messages in `$1` were given up; an edited one never arrives under its own id.
 pub(crate) const GIVEN_UP: &str = "SELECT message_id FROM dead_letters WHERE message_id = ANY ($1)";
 
 /// The statement for the side of `party`, under a condition on the order's id.

@@ -1,6 +1,5 @@
 //! `orderly dead show`: one dead letter in full, for people, for programs, or byte for byte.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -11,8 +10,10 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::drawer;
+use super::log::{self, Action};
+use super::plain::{self, escaped, hex, visible};
 use crate::cli::Service;
-use crate::connections;
 use crate::output::{self, moment};
 use crate::settings::Settings;
 
@@ -22,7 +23,7 @@ pub struct Arguments {
     /// The letter
     id: Uuid,
     /// Look only here, rather than in all services
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, visible_alias = "worker")]
     service: Option<Service>,
     /// Write the original body to stdout, byte for byte
     #[arg(long, conflicts_with = "json")]
@@ -32,24 +33,43 @@ pub struct Arguments {
     json: bool,
 }
 
-const LETTER: &str = "\
-SELECT reason, explanation, attempts, queue, exchange, routing_key, worker, occurrences, properties,
-    body, (extract(epoch FROM first_at) * 1000000)::bigint AS first_at,
-    (extract(epoch FROM last_at) * 1000000)::bigint AS last_at
-FROM dead_letters WHERE id = $1";
+/// A letter in full; a condition may follow.
+pub(super) const LETTER: &str = "
+    SELECT id, status, fingerprint, reason, explanation, attempts, queue, exchange, routing_key,
+        worker, occurrences, replays, replay, failed_again_at IS NOT NULL AS has_failed_again,
+        edit_of, edited_as, note, properties, body,
+        (extract(epoch FROM first_at) * 1000000)::bigint AS first_at,
+        (extract(epoch FROM last_at) * 1000000)::bigint AS last_at
+    FROM dead_letters";
+
+/// What became of the edited message that was sent in place of this one.
+const EDITED: &str = "
+    SELECT CASE WHEN EXISTS (
+            SELECT FROM inbox WHERE source = known.done_source AND message_id = known.done_id)
+        THEN 'it has had its effect'
+        ELSE COALESCE((SELECT 'it died, too: the letter ' || id::text FROM dead_letters
+                       WHERE edit_of = known.id AND message_id = known.edited_as LIMIT 1),
+                      'no outcome yet') END
+    FROM dead_letters AS known WHERE id = $1 AND edited_as IS NOT NULL";
 
 pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode> {
-    for party in super::services(arguments.service, settings)? {
-        let client = connections::database(settings, party).await?;
-        let Some(row) = client.query_opt(LETTER, &[&arguments.id]).await? else {
+    let statement = format!("{LETTER} WHERE id = $1");
+    for drawer in drawer::open(settings, arguments.service, &[]).await? {
+        let Some(row) = drawer.client.query_opt(&statement, &[&arguments.id]).await? else {
             continue;
         };
+        let edited = drawer.client.query_opt(EDITED, &[&arguments.id]).await?;
+        let edited: Option<String> = edited.map(|row| row.get(0));
+        let history = log::actions(&drawer, Some(&[arguments.id]), 1_000).await?;
         if arguments.raw {
             output::bytes(row.get("body"))?;
         } else if arguments.json {
-            output::json(&document(arguments.id, party, &row)?)?;
+            let mut document = document(drawer.party, &row)?;
+            document["history"] = json!(history);
+            document["edit_outcome"] = json!(edited);
+            plain::json(&document)?;
         } else {
-            print(arguments.id, party, &row)?;
+            print(drawer.party, &row, edited.as_deref(), &history)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -61,15 +81,22 @@ fn properties(row: &Row) -> Result<Properties> {
     serde_json::from_str(text).context("its properties can't be read")
 }
 
-fn document(id: Uuid, party: Party, row: &Row) -> Result<Value> {
+/// The letter as JSON, without loss.
+pub(super) fn document(party: Party, row: &Row) -> Result<Value> {
     let text = |name: &str| row.get::<_, &str>(name).to_owned();
+    let maybe = |name: &str| row.get::<_, Option<&str>>(name).map(str::to_owned);
     let body: &[u8] = row.get("body");
     let mut document = json!({
-        "service": party.name(), "id": id, "reason": text("reason"), "text": text("explanation"),
+        "service": party.name(), "id": row.get::<_, Uuid>("id"), "status": text("status"),
+        "group": maybe("fingerprint"), "reason": text("reason"), "text": text("explanation"),
         "attempts": row.get::<_, i32>("attempts"), "occurrences": row.get::<_, i64>("occurrences"),
         "queue": text("queue"), "exchange": text("exchange"), "routing_key": text("routing_key"),
         "worker": text("worker"), "first_at": moment(row.get("first_at")),
-        "last_at": moment(row.get("last_at")), "properties": properties(row)?,
+        "last_at": moment(row.get("last_at")), "replays": row.get::<_, i32>("replays"),
+        "replay": row.get::<_, Option<Uuid>>("replay"),
+        "failed_again": row.get::<_, bool>("has_failed_again"),
+        "edit_of": row.get::<_, Option<Uuid>>("edit_of"), "edited_as": maybe("edited_as"),
+        "note": maybe("note"), "properties": properties(row)?,
     });
     match str::from_utf8(body) {
         Ok(text) => document["body"] = json!(text),
@@ -78,19 +105,50 @@ fn document(id: Uuid, party: Party, row: &Row) -> Result<Value> {
     Ok(document)
 }
 
-fn print(id: Uuid, party: Party, row: &Row) -> Result<()> {
-    let field = |label: &str, text: &str| output::line(format!("  {label:<16} {text}"));
+fn field(label: &str, text: &str) -> Result<()> {
+    output::line(format!("  {label:<16} {text}"))
+}
+
+fn print(party: Party, row: &Row, edited: Option<&str>, history: &[Action]) -> Result<()> {
+    let id: Uuid = row.get("id");
+    let text = |name: &str| row.get::<_, Option<&str>>(name).map(escaped);
     output::line(format!("dead letter {id} of the {party} worker"))?;
-    field("reason", row.get("reason"))?;
-    field("text", row.get("explanation"))?;
+    let is_again: bool = row.get("has_failed_again");
+    let status = text("status").unwrap_or_default();
+    field("status", &if is_again { format!("{status}, failed again") } else { status })?;
+    for (label, column) in [
+        ("group", "fingerprint"),
+        ("reason", "reason"),
+        ("text", "explanation"),
+        ("note", "note"),
+        ("queue", "queue"),
+        ("exchange", "exchange"),
+        ("routing key", "routing_key"),
+        ("given up by", "worker"),
+        ("edited as", "edited_as"),
+    ] {
+        if let Some(text) = text(column) {
+            field(label, &text)?;
+        }
+    }
+    if let Some(edited) = edited {
+        field("the edit", edited)?;
+    }
+    if let Some(id) = row.get::<_, Option<Uuid>>("edit_of") {
+        field("edit of", &id.to_string())?;
+    }
     field("attempts", &row.get::<_, i32>("attempts").to_string())?;
     field("seen", &output::count(u64::try_from(row.get::<_, i64>("occurrences"))?, "time"))?;
     field("first at", &moment(row.get("first_at")))?;
     field("last at", &moment(row.get("last_at")))?;
-    field("queue", row.get("queue"))?;
-    field("exchange", row.get("exchange"))?;
-    field("routing key", row.get("routing_key"))?;
-    field("given up by", row.get("worker"))?;
+    print_message(row)?;
+    if !history.is_empty() {
+        output::line("history")?;
+    }
+    history.iter().rev().try_for_each(|action| output::line(format!("  {}", action.sentence())))
+}
+
+fn print_message(row: &Row) -> Result<()> {
     output::line("properties")?;
     let properties = properties(row)?;
     if let Value::Object(fields) = serde_json::to_value(&properties)? {
@@ -101,7 +159,7 @@ fn print(id: Uuid, party: Party, row: &Row) -> Result<()> {
     }
     output::line("headers")?;
     for (name, value) in properties.headers.iter().flatten() {
-        field(&escaped(name), &plain(value))?;
+        field(&escaped(name), &value_text(value))?;
     }
     let body: &[u8] = row.get("body");
     match str::from_utf8(body) {
@@ -111,7 +169,7 @@ fn print(id: Uuid, party: Party, row: &Row) -> Result<()> {
 }
 
 /// A header's value as people write it.
-fn plain(value: &HeaderValue) -> String {
+fn value_text(value: &HeaderValue) -> String {
     match value {
         HeaderValue::Text(text) | HeaderValue::ShortText(text) => escaped(text),
         HeaderValue::I64(number) => number.to_string(),
@@ -121,28 +179,8 @@ fn plain(value: &HeaderValue) -> String {
             micros.map_or_else(|| seconds.to_string(), moment)
         }
         HeaderValue::TextBytes(bytes) | HeaderValue::Bytes(bytes) => format!("0x{}", hex(bytes)),
-        other => serde_json::to_string(other).unwrap_or_else(|_| format!("{other:?}")),
+        other => plain::json_text(other).unwrap_or_else(|_| escaped(&format!("{other:?}"))),
     }
-}
-
-/// A sender's text in one line, without what a terminal would obey.
-fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
-}
-
-/// The same for a body, whose line ends are its own.
-fn visible(text: &str) -> String {
-    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -150,10 +188,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_senders_text_does_nothing_to_a_terminal() {
-        assert_eq!(escaped("a\u{1b}[31m\n"), "a\\u{1b}[31m\\n");
-        assert_eq!(visible("a\nb\u{7}"), "a\nb\\u{7}");
-        assert_eq!(hex(&[0, 255]), "00ff");
-        assert_eq!(plain(&HeaderValue::Timestamp(0)), "1970-01-01T00:00:00.000000Z");
+    fn a_header_is_shown_as_people_write_it() {
+        assert_eq!(value_text(&HeaderValue::Timestamp(0)), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(value_text(&HeaderValue::Text("a\u{1b}".to_owned())), "a\\u{1b}");
+        assert_eq!(value_text(&HeaderValue::Bytes(vec![1])), "0x01");
     }
 }

@@ -50,17 +50,22 @@ impl<'a> Sender<'a> {
         })
     }
 
-    /// Publishes `drafts`; what is not confirmed is published again, under the same ids.
+    /// Publishes `drafts` as the contract wants them.
     pub async fn send(&mut self, drafts: &[Draft]) -> Result<Vec<Fate>> {
-        let mut fates = vec![None; drafts.len()];
+        let messages: Vec<_> = drafts.iter().map(outgoing).collect();
+        self.deliver(&messages).await
+    }
+
+    /// Publishes `all`; what is not confirmed is published again, under the same ids.
+    pub async fn deliver(&mut self, all: &[Outgoing]) -> Result<Vec<Fate>> {
+        let mut fates = vec![None; all.len()];
         let mut progress = Instant::now();
         loop {
-            let open: Vec<usize> =
-                (0..drafts.len()).filter(|index| fates[*index].is_none()).collect();
+            let open: Vec<usize> = (0..all.len()).filter(|index| fates[*index].is_none()).collect();
             if open.is_empty() {
                 return Ok(fates.into_iter().flatten().collect());
             }
-            let messages: Vec<_> = open.iter().map(|index| outgoing(&drafts[*index])).collect();
+            let messages: Vec<_> = open.iter().map(|index| all[*index].clone()).collect();
             let problem = match self.publish(&messages).await {
                 Ok(confirmations) => {
                     for (index, confirmation) in open.iter().zip(confirmations) {
