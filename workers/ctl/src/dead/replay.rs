@@ -218,7 +218,8 @@ async fn work_off(
     let is_over = |it: &Progress| it.outstanding == 0;
     let progress = run::wait_until(replay, drawers, wait.unwrap_or_default(), is_over).await?;
     tell(replay, &progress, refused, stopped.as_deref(), arguments.json)?;
-    let is_bad = stopped.is_some() || progress.failed_again > 0 || refused > 0;
+    let is_bad =
+        stopped.is_some() || progress.failed_again > 0 || progress.sent == 0 || refused > 0;
     let is_late = arguments.wait.is_some() && progress.outstanding > 0;
     Ok(if is_bad || is_late { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
@@ -242,7 +243,7 @@ fn tell(
          {outstanding} without an outcome yet"
     ))?;
     if *skipped > 0 {
-        note(&format!("{skipped} passed over: they were not open any more"));
+        note(&format!("{skipped} passed over: they were in another state by then"));
     }
     if let Some(why) = stopped {
         note(&format!("stopped: {why}"));
