@@ -54,8 +54,7 @@ impl<B: Broker, S> Upkeep<B, S> {
                 tracing::warn!(%batch, messages = outgoing.len(), "published what had been left");
             }
             let purged = later(self.store.purge(self.retention, PURGE_ROWS).await)?;
-            let tended =
-                later(self.store.tend_letters(self.letter_retention, LETTERS).await)?;
+            let tended = later(self.store.tend_letters(self.letter_retention, LETTERS).await)?;
             let is_more = unsent.len() == SWEEP_BATCHES
                 || purged >= PURGE_ROWS as u64
                 || tended >= LETTERS as u64;
