@@ -56,7 +56,7 @@ impl World {
         if let Some(id) = letter.message_id {
             properties["message_id"] = id.into();
         }
-        let minutes = 100 - letter.number;
+        let minutes = 1_000 - letter.number;
         self.sql(&format!(
             "INSERT INTO dead_letters (id, reason, explanation, attempts, queue, exchange,
                  routing_key, kind, message_id, correlation_id, worker, first_at, last_at,
