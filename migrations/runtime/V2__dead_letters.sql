@@ -28,14 +28,15 @@ CREATE INDEX dead_letters_unnamed ON dead_letters (id) WHERE fingerprint IS NULL
 CREATE INDEX dead_letters_out ON dead_letters (status_at) WHERE status = 'replayed';
 CREATE INDEX dead_letters_over ON dead_letters (status_at) WHERE status IN ('resolved', 'archived');
 
--- A replay is a set of letters, recorded before the first of them is sent.
+-- A replay is a set of letters, recorded before the first of them is sent. It may have letters in
+-- several databases: it is `recording` until all of them know their part.
 CREATE TABLE dead_replays (
     id        uuid        PRIMARY KEY,
     at        timestamptz NOT NULL DEFAULT now(),
     operator  text        NOT NULL,
     selection text        NOT NULL,
-    status    text        NOT NULL DEFAULT 'running'
-        CHECK (status IN ('running', 'stopped', 'done')),
+    status    text        NOT NULL DEFAULT 'recording'
+        CHECK (status IN ('recording', 'running', 'stopped', 'done')),
     ended_at  timestamptz
 );
 CREATE INDEX dead_replays_running ON dead_replays (at) WHERE status = 'running';

@@ -6,11 +6,12 @@ use anyhow::{Result, bail};
 use clap::Args;
 use uuid::Uuid;
 
-use super::confirm::{confirm, operator};
+use super::confirm::confirm;
 use super::drawer;
 use super::plain::{self, escaped};
 use super::selection::{Filter, MATCHES, Selection, Status};
 use crate::exit::misuse;
+use crate::operator::operator;
 use crate::output::{self, count};
 use crate::settings::Settings;
 

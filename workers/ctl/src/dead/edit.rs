@@ -18,13 +18,13 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
-use super::confirm::operator;
 use super::drawer::{self, Drawer};
 use super::plain;
 use super::replay::LOCK;
 use super::replay::way::{Origin, back, done};
 use crate::cli::Service;
 use crate::exit::misuse;
+use crate::operator::operator;
 use crate::output;
 use crate::publish::sender::{Fate, Sender};
 use crate::settings::{Need, Settings};

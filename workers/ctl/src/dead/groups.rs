@@ -101,7 +101,7 @@ fn table(groups: &[Group]) -> comfy_table::Table {
             group.failed_again.to_string(),
             group.first_at.clone(),
             group.last_at.clone(),
-            brief(&group.text, 60),
+            brief(&group.text, 100),
         ]);
     }
     table

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::drawer::{self, Drawer};
-use super::plain::{self, brief};
+use super::plain::{self, brief, escaped};
 use crate::cli::Service;
 use crate::output::{self, Side, moment};
 use crate::settings::Settings;
@@ -53,14 +53,11 @@ pub(super) struct Action {
 impl Action {
     /// The action in one line.
     pub(super) fn sentence(&self) -> String {
-        let details = self.details.as_deref().or(self.replay.as_deref()).unwrap_or_default();
-        format!(
-            "{} {} by {} {}",
-            self.at,
-            self.action,
-            brief(&self.operator, 60),
-            brief(details, 80)
-        )
+        let Self { at, operator, action, details, replay, .. } = self;
+        let what = details.as_deref().map(|text| format!(": {}", escaped(text)));
+        let replay = replay.as_deref().filter(|_| what.is_none());
+        let what = what.or_else(|| replay.map(|id| format!(", replay {id}"))).unwrap_or_default();
+        format!("{at} {action} by {}{what}", escaped(operator))
     }
 }
 

@@ -18,11 +18,12 @@ use clap::Args;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::confirm::{confirm, operator};
+use super::confirm::confirm;
 use super::drawer::{self, Drawer};
 use super::plain;
 use super::selection::{Selection, Status};
 use crate::exit::{FAILED, misuse};
+use crate::operator::operator;
 use crate::output::{self, count, parse_duration};
 use crate::publish::sender::Sender;
 use crate::settings::{Need, Settings};
@@ -87,9 +88,7 @@ Examples:
 const SAME: &str = "
     SELECT id FROM dead_replays WHERE status = 'running' AND selection = $1
     ORDER BY at DESC LIMIT 1";
-const RESUMED: &str = "
-    UPDATE dead_replays SET status = 'running', ended_at = NULL WHERE id = $1
-    RETURNING selection";
+const KNOWN: &str = "SELECT selection, status FROM dead_replays WHERE id = $1";
 const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended($1::text, 0))";
 
 pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode> {
@@ -132,12 +131,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<Ex
     }
     let replay = Replay { id: Uuid::new_v4(), operator: operator(), allowed };
     lock(&drawers, replay.id).await?;
-    for drawer in &mut drawers {
-        let set = plan.of(drawer.party);
-        if !set.is_empty() {
-            replay.record(drawer, &asked, &set).await?;
-        }
-    }
+    replay.record(&mut drawers, &asked, &plan).await?;
     work_off(&replay, &mut drawers, arguments, settings, plan.refused.len()).await
 }
 
@@ -168,17 +162,20 @@ async fn resume(
     settings: &Settings,
 ) -> Result<ExitCode> {
     lock(drawers, id).await?;
-    let mut asked: Option<String> = None;
+    let mut known: Vec<(String, String)> = Vec::new();
     for drawer in drawers.iter() {
-        if let Some(row) = drawer.client.query_opt(RESUMED, &[&id]).await? {
-            asked = Some(row.get(0));
-        }
+        let row = drawer.client.query_opt(KNOWN, &[&id]).await?;
+        known.extend(row.map(|row| (row.get(0), row.get(1))));
     }
-    let asked = asked.with_context(|| format!("there is no replay {id}"))?;
-    let asked: serde_json::Value = serde_json::from_str(&asked)?;
+    let (asked, _) = known.first().with_context(|| format!("there is no replay {id}"))?;
+    if known.iter().all(|(_, status)| status == "recording") {
+        bail!("it was interrupted before its set was complete; nothing was sent, so replay anew");
+    }
+    let asked: serde_json::Value = serde_json::from_str(asked)?;
     let selection: Selection = serde_json::from_value(asked["selection"].clone())?;
     let allowed = selection.statuses(Status::Open.names());
     let replay = Replay { id, operator: operator(), allowed };
+    replay.begin(drawers).await?;
     work_off(&replay, drawers, arguments, settings, 0).await
 }
 

@@ -19,7 +19,7 @@ fn edit(world: &World, id: &str, body: &str) -> std::process::Output {
 
 #[tokio::test]
 async fn an_edit_is_a_new_message_and_resolves_the_letter() {
-    let world = World::new();
+    let world = World::with_queues();
     let id = world.file(&POISON);
     let refused = edit(&world, &id, r#"{"order_id":"o"}"#);
     assert_eq!(refused.status.code(), Some(2), "nothing is changed");
@@ -52,7 +52,7 @@ async fn an_edit_is_a_new_message_and_resolves_the_letter() {
 
 #[tokio::test]
 async fn an_edit_that_was_interrupted_goes_on_and_no_other_one_comes_between() {
-    let world = World::new();
+    let world = World::with_queues();
     let id = world.file(&POISON);
     let first = edit(&world, &id, GOOD);
     let first: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();

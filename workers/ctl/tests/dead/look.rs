@@ -94,5 +94,5 @@ fn what_is_put_aside_is_gone_from_the_lists_and_comes_back() {
     assert_eq!(done(1), (&json!("archive"), &json!("ada")));
     assert_eq!(log[1]["details"], "spam \\u{1b}");
     let shown = world.succeed(&["dead", "show", &first]);
-    assert!(shown.contains("archive by ada spam"), "{shown}");
+    assert!(shown.contains("archive by ada: spam"), "{shown}");
 }

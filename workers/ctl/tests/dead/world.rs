@@ -1,13 +1,17 @@
 //! Databases with dead letters in them, queues without workers, and `orderly` as a process.
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
-use orderly_devstack::{TestBed, wait_for};
+use orderly_devstack::TestBed;
 use orderly_runtime::amqp::broker::AmqpBroker;
-use orderly_runtime::broker::{Broker, Deliveries};
+use orderly_runtime::broker::{Acks, Broker, Deliveries};
 use orderly_runtime::config::Reader;
 use orderly_runtime::message::Delivery;
 use serde_json::Value;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A letter to file: its number, and what is special about it.
 pub(crate) struct Letter<'a> {
@@ -31,33 +35,24 @@ pub(crate) const POISON: Letter<'_> = Letter {
     body: r#"{"order_id":"o"}"#,
 };
 
-/// Tables and queues.
-pub(crate) struct World {
-    pub(crate) bed: TestBed,
-}
-
-impl World {
-    pub(crate) fn new() -> Self {
-        let world = Self { bed: TestBed::new().unwrap() };
-        world.succeed(&["migrate"]);
-        world.succeed(&["setup"]);
-        world
+impl Letter<'_> {
+    fn id(&self) -> String {
+        format!("00000000-0000-4000-8000-{:012}", self.number)
     }
 
-    /// Files a letter in the database of the order worker; its id.
-    pub(crate) fn file(&self, letter: &Letter<'_>) -> String {
-        let id = format!("00000000-0000-4000-8000-{:012}", letter.number);
-        let Letter { reason, text, kind, routing_key, body, .. } = letter;
-        let message_id = letter.message_id.map_or("NULL".to_owned(), |id| format!("'{id}'"));
+    /// The statement that files it.
+    pub(crate) fn filing(&self) -> String {
+        let Letter { number, reason, text, kind, routing_key, body, .. } = self;
+        let message_id = self.message_id.map_or("NULL".to_owned(), |id| format!("'{id}'"));
         let mut properties = serde_json::json!({
             "type": kind, "content_type": "application/json",
             "headers": {"mine": {"text": "kept"}, "orderly-attempts": {"i64": 5}},
         });
-        if let Some(id) = letter.message_id {
+        if let Some(id) = self.message_id {
             properties["message_id"] = id.into();
         }
-        let minutes = 1_000 - letter.number;
-        self.sql(&format!(
+        let (id, minutes) = (self.id(), 1_000 - number);
+        format!(
             "INSERT INTO dead_letters (id, reason, explanation, attempts, queue, exchange,
                  routing_key, kind, message_id, correlation_id, worker, first_at, last_at,
                  properties, body)
@@ -65,8 +60,34 @@ impl World {
                  '{routing_key}', '{kind}', {message_id}, 'o', 'orderly-order 1',
                  '2026-01-01T00:00:00Z', now() - {minutes} * interval '1 minute',
                  '{properties}', convert_to('{body}', 'UTF8'))"
-        ));
-        id
+        )
+    }
+}
+
+/// A test's own databases, and its own queues.
+pub(crate) struct World {
+    pub(crate) bed: TestBed,
+}
+
+impl World {
+    /// Tables, but no queues: enough for whoever sends nothing.
+    pub(crate) fn new() -> Self {
+        let world = Self { bed: TestBed::new().unwrap() };
+        world.succeed(&["migrate"]);
+        world
+    }
+
+    /// Tables and queues.
+    pub(crate) fn with_queues() -> Self {
+        let world = Self::new();
+        world.succeed(&["setup"]);
+        world
+    }
+
+    /// Files a letter in the database of the order worker; its id.
+    pub(crate) fn file(&self, letter: &Letter<'_>) -> String {
+        self.sql(&letter.filing());
+        letter.id()
     }
 
     /// Runs statements in the order database.
@@ -115,32 +136,36 @@ impl World {
         self.sql(&format!("SELECT status FROM dead_letters WHERE id = '{id}'"))
     }
 
+    async fn broker(&self) -> AmqpBroker {
+        let address = Reader::new(self.bed.env()).address("ORDERLY_BROKER", &["amqp"]).unwrap();
+        AmqpBroker::connect(&address, "test").await.unwrap()
+    }
+
     /// Takes `count` messages out of the queue of new orders.
     pub(crate) async fn receive(&self, count: usize) -> Vec<Delivery> {
-        let variables = self.bed.env();
-        let address = Reader::new(variables).address("ORDERLY_BROKER", &["amqp"]).unwrap();
-        let broker = AmqpBroker::connect(&address, "test").await.unwrap();
+        let broker = self.broker().await;
         let (mut deliveries, mut acks) = broker.consume("order.new", 100).await.unwrap();
         let mut received = Vec::new();
         while received.len() < count {
-            let next = tokio::time::timeout(std::time::Duration::from_secs(20), deliveries.next());
+            let next = tokio::time::timeout(PATIENCE, deliveries.next());
             received.push(next.await.expect("a message in time").unwrap().unwrap());
         }
-        use orderly_runtime::broker::Acks;
         acks.ack_up_to(received.last().map_or(0, |it| it.tag)).await.unwrap();
         acks.close().await.unwrap();
         broker.close().await;
         received
     }
 
-    /// How many messages lie in the queue of new orders, once there are as many.
-    pub(crate) fn queued(&self, count: u64) {
-        let path = format!("/api/queues/{}/order.new", self.bed.vhost());
-        wait_for("the queue to be counted", std::time::Duration::from_secs(20), || {
-            let found = self.bed.endpoints().management_get(&path)?["messages"].as_u64();
-            Ok((found == Some(count)).then_some(()))
-        })
-        .unwrap();
+    /// Waits until `count` messages lie in the queue of new orders.
+    pub(crate) async fn queued(&self, count: u32) {
+        let broker = self.broker().await;
+        let counted = async {
+            while broker.depth("order.new").await.unwrap().ready != count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, counted).await.expect("so many messages in time");
+        broker.close().await;
     }
 }
 

@@ -13,6 +13,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
+use super::plan::Plan;
 use super::way::{Origin, back};
 use crate::dead::drawer::Drawer;
 
@@ -24,6 +25,8 @@ const INCLUDE: &str = "
     INSERT INTO dead_replay_letters (replay, letter, place)
     SELECT $1, id, place
     FROM unnest($2::uuid[]) WITH ORDINALITY AS chosen (id, place) JOIN dead_letters USING (id)";
+/// Also one that has ended goes on when it is told to; one whose set is incomplete never does.
+const RUN: &str = "UPDATE dead_replays SET status = 'running', ended_at = NULL WHERE id = $1";
 
 const LOT: &str = "
     SELECT * FROM (
@@ -137,17 +140,32 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Records the set of one worker, before anything is sent.
+    /// Records the set, before anything is sent. A crash on the way leaves a replay that never
+    /// runs, rather than one that runs with a part of its letters.
     pub(crate) async fn record(
         &self,
-        drawer: &mut Drawer,
+        drawers: &mut [Drawer],
         selection: &str,
-        set: &[Uuid],
+        plan: &Plan,
     ) -> Result<()> {
-        let unit = drawer.client.transaction().await?;
-        unit.execute(BEGIN, &[&self.id, &self.operator, &selection]).await?;
-        unit.execute(INCLUDE, &[&self.id, &set]).await?;
-        Ok(unit.commit().await?)
+        for drawer in drawers.iter_mut() {
+            let set = plan.of(drawer.party);
+            if !set.is_empty() {
+                let unit = drawer.client.transaction().await?;
+                unit.execute(BEGIN, &[&self.id, &self.operator, &selection]).await?;
+                unit.execute(INCLUDE, &[&self.id, &set]).await?;
+                unit.commit().await?;
+            }
+        }
+        self.begin(drawers).await
+    }
+
+    /// Notes in all databases that it runs: from here on, the same command goes on with it.
+    pub(crate) async fn begin(&self, drawers: &[Drawer]) -> Result<()> {
+        for drawer in drawers {
+            drawer.client.execute(RUN, &[&self.id]).await?;
+        }
+        Ok(())
     }
 
     /// Takes up to `limit` letters of the set and notes that they are about to leave; nothing if
