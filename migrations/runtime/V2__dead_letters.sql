@@ -5,6 +5,9 @@ ALTER TABLE dead_letters
     ADD COLUMN status          text        NOT NULL DEFAULT 'open'
         CHECK (status IN ('open', 'replayed', 'resolved', 'archived')),
     ADD COLUMN status_at       timestamptz NOT NULL DEFAULT now(),
+    -- What the body was, where it was too long to be kept whole; null where it is all here.
+    ADD COLUMN whole_bytes     bigint,
+    ADD COLUMN whole_sha256    text,
     -- Names the cause. Null in rows of before: `orderly dead` fills it in when it looks.
     ADD COLUMN fingerprint     text,
     ADD COLUMN replay          uuid,

@@ -140,6 +140,7 @@ default_pass = {password}
 default_user_tags.administrator = true
 heartbeat = 10
 disk_free_limit.absolute = 50MB
+max_message_size = 4194304
 collect_statistics_interval = 5000
 ",
             amqp = self.endpoint.amqp_port,

@@ -14,6 +14,7 @@ use url::Url;
 use crate::breaker::BreakerLimits;
 use crate::effect::EffectLimits;
 use crate::lane::BatchLimits;
+use crate::letter::LETTER_BODY_MAX;
 use crate::retry::{Attempts, Ladder};
 use crate::telemetry::LogFormat;
 
@@ -99,9 +100,9 @@ pub struct Config {
     pub log_filter: String,
 }
 
-/// How long after its death a message can be replayed at least and still be known by the inbox,
-/// should it have had its effect before.
-pub const REPLAY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How much longer than the ladder the inbox has to remember at least: a copy of a message may lie
+/// in a queue meanwhile. A dead letter keeps its message's row by itself, however old it is.
+const COPY_MAY_LIE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// All problems of a configuration, one a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,8 +161,8 @@ impl Config {
         });
         let inbox_days = reader.within("ORDERLY_INBOX_RETENTION_DAYS", 14u64, 1..=3650);
         let inbox_retention = Duration::from_secs(inbox_days * 24 * 3600);
-        if inbox_retention <= ladder.duration() + REPLAY_WINDOW {
-            let text = "is not longer than the retry ladder and a week to replay dead letters";
+        if inbox_retention <= ladder.duration() + COPY_MAY_LIE {
+            let text = "is not longer than the retry ladder and a week for a copy in a queue";
             reader.refuse("ORDERLY_INBOX_RETENTION_DAYS", text);
         }
         let letter_days = reader.within("ORDERLY_DEAD_RETENTION_DAYS", 30u64, 1..=3650);
@@ -177,7 +178,7 @@ impl Config {
                 longest: reader.millis("ORDERLY_BREAKER_PAUSE_MAX_MS", 60_000),
             },
             letter_retention: Duration::from_secs(letter_days * 24 * 3600),
-            body_bytes_max: reader.within("ORDERLY_BODY_BYTES_MAX", 1 << 20, 1..=64 << 20),
+            body_bytes_max: reader.within("ORDERLY_BODY_BYTES_MAX", 1 << 20, 1..=LETTER_BODY_MAX),
             in_progress_max: reader.within("ORDERLY_IN_PROGRESS_MAX", 4_000, 10..=1_000_000),
             database_connections: reader.within("ORDERLY_DATABASE_CONNECTIONS", 8, 4..=100),
             statement_timeout: reader.millis("ORDERLY_STATEMENT_TIMEOUT_MS", 10_000),

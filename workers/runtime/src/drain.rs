@@ -11,7 +11,7 @@ use crate::domain::Domain;
 use crate::health::Health;
 use crate::letter::Letter;
 use crate::stop::Stop;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::topology::dead_queue;
 use crate::trouble::Trouble;
 
@@ -65,9 +65,29 @@ impl<B: Broker, S> Drain<B, S> {
                 last = delivery.tag;
                 letters.push(Letter::read(delivery, &self.worker, self.clock.now()));
             }
-            self.store.file_letters(&letters).await?;
+            file(&*self.store, &letters).await?;
             acks.ack_up_to(last).await?;
         }
         Ok(acks.close().await?)
     }
+}
+
+/// Files letters together; if the database refuses what is in them, one by one, and those that it
+/// refuses still without what it could refuse. Whatever a sender wrote, it must not lie in the way of
+/// all others.
+async fn file<D: Domain>(store: &impl Store<D>, letters: &[Letter]) -> Result<(), StoreError> {
+    match store.file_letters(letters).await {
+        Err(StoreError::Data(_)) => {}
+        outcome => return outcome,
+    }
+    for letter in letters {
+        match store.file_letters(std::slice::from_ref(letter)).await {
+            Err(StoreError::Data(why)) => {
+                tracing::warn!(letter = %letter.explanation.id, why, "filed without its headers");
+                store.file_letters(&[letter.bare(&why)]).await?;
+            }
+            outcome => outcome?,
+        }
+    }
+    Ok(())
 }

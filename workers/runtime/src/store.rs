@@ -158,7 +158,8 @@ pub trait Store<D: Domain>: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Forgets inbox rows, with their outputs, older than `retention`; how many.
+    /// Forgets inbox rows, with their outputs, older than `retention`, but for those of messages
+    /// that a dead letter is about; how many.
     fn purge(
         &self,
         retention: Duration,

@@ -303,10 +303,15 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
     async fn purge(&self, retention: Duration, limit: usize) -> Result<u64, StoreError> {
         let now = self.clock.now();
         let mut content = self.content().await;
+        let letters = content.letters.values();
+        let replayable: BTreeSet<String> = letters
+            .filter_map(|(letter, _)| letter.explanation.properties.message_id.clone())
+            .collect();
         let old: Vec<Cause> = content
             .inbox
             .iter()
             .filter(|(_, processed)| processed.at + retention < now)
+            .filter(|(cause, _)| !replayable.contains(&cause.id))
             .map(|(cause, _)| cause.clone())
             .take(limit)
             .collect();

@@ -31,10 +31,15 @@ const DISCLAIM: &str = "
     USING unnest($1::text[], $2::text[]) AS claim (source, message_id)
     WHERE inbox.source = claim.source AND inbox.message_id = claim.message_id";
 
+/// A letter can be replayed as long as it is there, so what it is about must be known as long: a copy
+/// of it may have had its effect.
 const PURGE: &str = "
     DELETE FROM inbox
     WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM inbox WHERE at < now() - $1::bigint * interval '1 microsecond' LIMIT $2))";
+        SELECT ctid FROM inbox WHERE at < now() - $1::bigint * interval '1 microsecond'
+            AND NOT EXISTS (SELECT FROM dead_letters AS letter
+                            WHERE letter.message_id = inbox.message_id COLLATE \"default\")
+        LIMIT $2))";
 
 const NOTE_SUSPECT: &str = "
     INSERT INTO suspects (source, message_id, deaths, process) VALUES ($1, $2, 0, $3)

@@ -15,10 +15,11 @@ const FILE: &str = "
     WITH filed AS (
         INSERT INTO dead_letters AS known (id, reason, explanation, attempts, queue, exchange,
             routing_key, kind, message_id, correlation_id, worker, first_at, last_at, properties,
-            body, fingerprint, edit_of)
+            body, fingerprint, edit_of, whole_bytes, whole_sha256)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
             'epoch'::timestamptz + $12::bigint * interval '1 microsecond',
-            'epoch'::timestamptz + $13::bigint * interval '1 microsecond', $14, $15, $16, $17)
+            'epoch'::timestamptz + $13::bigint * interval '1 microsecond', $14, $15, $16, $17,
+            $18, $19)
         ON CONFLICT (id) DO UPDATE
         SET occurrences = known.occurrences + 1,
             reason = excluded.reason, explanation = excluded.explanation,
@@ -74,6 +75,9 @@ pub(super) async fn file(session: Session<'_>, letter: &Letter) -> Result<(), St
     let kind = properties.kind.as_deref().map(printable);
     let message_id = properties.message_id.as_deref().map(printable);
     let correlation_id = properties.correlation_id.as_deref().map(printable);
+    let cut = explanation.cut.as_ref();
+    let whole_bytes = cut.map(|cut| i64::try_from(cut.bytes).unwrap_or(i64::MAX));
+    let whole_sha256 = cut.map(|cut| printable(&cut.sha256));
     let edit_of: Option<Uuid> = properties.text_header(EDIT_OF).and_then(|id| id.parse().ok());
     session
         .execute(
@@ -96,6 +100,8 @@ pub(super) async fn file(session: Session<'_>, letter: &Letter) -> Result<(), St
                 body,
                 &fingerprint(reason.code(), kind.as_deref(), &text),
                 &edit_of,
+                &whole_bytes,
+                &whole_sha256,
             ],
         )
         .await?;

@@ -2,5 +2,6 @@
 
 mod broker;
 mod counters;
+mod drain;
 mod lane;
 mod store;

@@ -73,6 +73,7 @@ conforms!(
     suspects_count_the_processes_that_died_until_cleared,
     a_letter_that_comes_again_is_counted_and_nothing_is_lost,
     the_inbox_forgets_what_is_old,
+    what_a_letter_is_about_is_never_forgotten,
 );
 
 fn cause(id: &str) -> Cause {
@@ -265,11 +266,9 @@ async fn suspects_count_the_processes_that_died_until_cleared(
     Ok(())
 }
 
-async fn a_letter_that_comes_again_is_counted_and_nothing_is_lost(
-    store: &impl Store<Counters>,
-) -> Outcome {
+fn letter(message_id: &str) -> Letter {
     let mut properties =
-        Properties { message_id: Some("with \0 nul".to_owned()), ..Properties::default() };
+        Properties { message_id: Some(message_id.to_owned()), ..Properties::default() };
     properties.set_header("nul", HeaderValue::Text("a\0b".to_owned()));
     let delivery = Delivery {
         tag: 1,
@@ -280,7 +279,13 @@ async fn a_letter_that_comes_again_is_counted_and_nothing_is_lost(
         body: vec![0, 159, 146, 150],
     };
     let refusal = Refusal::new(Reason::InvalidUtf8, "not \0 UTF-8");
-    let letter = Letter::about(&delivery, "stock.commands", "test", &refusal, Micros(1));
+    Letter::about(&delivery, "stock.commands", "test", &refusal, Micros(1))
+}
+
+async fn a_letter_that_comes_again_is_counted_and_nothing_is_lost(
+    store: &impl Store<Counters>,
+) -> Outcome {
+    let letter = letter("with \0 nul");
     store.file_letters(&[letter.clone(), letter]).await?;
     Ok(())
 }
@@ -298,5 +303,17 @@ async fn the_inbox_forgets_what_is_old(store: &impl Store<Counters>) -> Outcome 
     assert_eq!(forgotten, 2);
     let mut unit = store.begin().await?;
     assert_eq!(unit.claim(SystemEntropy.uuid(), &[claim("a", 1)]).await?, [Standing::Fresh]);
+    Ok(())
+}
+
+async fn what_a_letter_is_about_is_never_forgotten(store: &impl Store<Counters>) -> Outcome {
+    let (batch, _) = process(store, &[("a", "x", 1), ("b", "x", 1)], |_| ()).await?;
+    store.mark_sent(&[batch]).await?;
+    store.file_letters(&[letter("b")]).await?;
+    while store.purge(Duration::from_millis(1), 100).await? == 0 {}
+    let mut unit = store.begin().await?;
+    let standings = unit.claim(SystemEntropy.uuid(), &[claim("a", 1), claim("b", 1)]).await?;
+    assert!(matches!(standings[..], [Standing::Fresh, Standing::Known { .. }]), "{standings:?}");
+    unit.rollback().await;
     Ok(())
 }
