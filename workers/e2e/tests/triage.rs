@@ -157,6 +157,17 @@ async fn what_is_wrong_for_good_is_edited_put_aside_or_taken_along() -> Result<(
     client.publish((1..=3).map(bad)).await?;
     let letters = open_letters(&system, 3).await?;
     let [kept, forced, edited] = [0, 1, 2].map(|n| text(&letters[n], "id"));
+    // As long as the broker takes it: a letter holds the beginning, so it can't go back as it is.
+    client.publish([Message::raw("order.place.v1", "huge", vec![b' '; 4 << 20])]).await?;
+    let huge = open_letters(&system, 4).await?.remove(0);
+    assert_eq!((text(&huge, "message_id"), text(&huge, "reason")), ("huge", "body_too_large"));
+    let shown = dead(&system, &["show", text(&huge, "id")])?.remove(0);
+    assert_eq!(shown["body_cut"]["whole_bytes"], 4 << 20);
+    assert_eq!(text(&shown, "body").len(), 2 << 20);
+    let refused = command(&system, &["replay", text(&huge, "id")])?.output()?;
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && why.contains("only the beginning"), "{why}");
+    dead(&system, &["archive", text(&huge, "id")])?;
 
     let good = place("good", "lamp", 1, "tok_visa").body;
     let told = edit(&system, &[edited], &serde_json::from_slice(&good)?)?;
@@ -182,7 +193,10 @@ async fn what_is_wrong_for_good_is_edited_put_aside_or_taken_along() -> Result<(
 
     dead(&system, &["archive", kept, &second, "--note", "spam", "--yes"])?;
     assert!(dead(&system, &["list"])?.is_empty());
-    let lines = lines(&command(&system, &["export", "--status", "archived"])?.output()?)?;
+    let archived =
+        ["export", "--type", "order.place.v1", "--reason", "invalid_content", "--status"];
+    let lines =
+        lines(&command(&system, &[archived.as_slice(), &["archived"]].concat())?.output()?)?;
     let bodies: Vec<&str> = lines.iter().map(|line| text(line, "body")).collect();
     assert_eq!(bodies, [r#"{"order_id":"x"}"#, r#"{"order_id":"still wrong"}"#]);
     dead(&system, &["restore", kept])?;

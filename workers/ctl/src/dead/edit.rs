@@ -57,7 +57,7 @@ pub struct Arguments {
 
 const ORIGINAL: &str = "
     SELECT status, edited_as, queue, exchange, routing_key, kind, message_id, properties, body,
-        (extract(epoch FROM first_at) * 1000000)::bigint AS first_at
+        whole_bytes, (extract(epoch FROM first_at) * 1000000)::bigint AS first_at
     FROM dead_letters WHERE id = $1";
 const KEPT: &str = "SELECT message_id, properties, body FROM dead_edits WHERE letter = $1";
 

@@ -38,9 +38,13 @@ pub(super) const LETTER: &str = "
     SELECT id, status, fingerprint, reason, explanation, attempts, queue, exchange, routing_key,
         worker, occurrences, replays, replay, failed_again_at IS NOT NULL AS has_failed_again,
         edit_of, edited_as, note, properties, body,
+        whole_bytes, whole_sha256,
         (extract(epoch FROM first_at) * 1000000)::bigint AS first_at,
         (extract(epoch FROM last_at) * 1000000)::bigint AS last_at
     FROM dead_letters";
+
+/// How many bytes of a body people are shown.
+const SHOWN: usize = 4_096;
 
 /// What became of the edited message that was sent in place of this one.
 const EDITED: &str = "
@@ -98,6 +102,9 @@ pub(super) fn document(party: Party, row: &Row) -> Result<Value> {
         "edit_of": row.get::<_, Option<Uuid>>("edit_of"), "edited_as": maybe("edited_as"),
         "note": maybe("note"), "properties": properties(row)?,
     });
+    if let Some(bytes) = row.get::<_, Option<i64>>("whole_bytes") {
+        document["body_cut"] = json!({"whole_bytes": bytes, "whole_sha256": maybe("whole_sha256")});
+    }
     match str::from_utf8(body) {
         Ok(text) => document["body"] = json!(text),
         Err(_) => document["body_hex"] = json!(hex(body)),
@@ -162,9 +169,27 @@ fn print_message(row: &Row) -> Result<()> {
         field(&escaped(name), &value_text(value))?;
     }
     let body: &[u8] = row.get("body");
-    match str::from_utf8(body) {
-        Ok(text) => output::line(format!("body, {} bytes\n{}", body.len(), visible(text))),
-        Err(_) => output::line(format!("body, {} bytes, in hex\n{}", body.len(), hex(body))),
+    let mut title = format!("body, {} bytes", body.len());
+    if let Some(bytes) = row.get::<_, Option<i64>>("whole_bytes") {
+        let sha256: &str = row.get("whole_sha256");
+        title += &format!(" of {bytes}, not replayable as it is; SHA-256 {}", escaped(sha256));
+    }
+    let beginning = &body[..body.len().min(SHOWN)];
+    if beginning.len() < body.len() {
+        title += "; the beginning, --raw writes all";
+    }
+    match beginning_as_text(beginning) {
+        Some(text) => output::line(format!("{title}\n{}", visible(text))),
+        None => output::line(format!("{title}, in hex\n{}", hex(beginning))),
+    }
+}
+
+/// Bytes as a text, if they are one; a character may be cut in two at the end.
+fn beginning_as_text(bytes: &[u8]) -> Option<&str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_some() => None,
+        Err(error) => str::from_utf8(&bytes[..error.valid_up_to()]).ok(),
     }
 }
 
@@ -186,6 +211,14 @@ fn value_text(value: &HeaderValue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_is_cut_in_a_character_is_still_a_text() {
+        let text = "ab\u{fc}".as_bytes();
+        assert_eq!(beginning_as_text(text), Some("ab\u{fc}"));
+        assert_eq!(beginning_as_text(&text[..3]), Some("ab"));
+        assert_eq!(beginning_as_text(&[b'a', 0xff, b'b']), None);
+    }
 
     #[test]
     fn a_header_is_shown_as_people_write_it() {

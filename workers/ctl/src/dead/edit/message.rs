@@ -59,6 +59,9 @@ impl Original<'_> {
         if self.is_unchanged(&changes, kind) {
             return Err("nothing is changed; `orderly dead replay` sends it as it is".to_owned());
         }
+        if self.origin.is_cut && changes.body == self.body {
+            return Err("only the beginning of its body was kept; give all of it".to_owned());
+        }
         let message_id = changes.message_id.unwrap_or_else(|| {
             let name = [route.kind.as_bytes(), b"\0", &changes.body].concat();
             Uuid::new_v5(&self.letter, &name).to_string()
@@ -132,6 +135,7 @@ mod tests {
         routing_key: "order.place.v1",
         kind: Some("order.place.v1"),
         message_id: Some("m"),
+        is_cut: false,
     };
 
     fn body(body: impl Into<Vec<u8>>) -> Changes {
@@ -157,7 +161,10 @@ mod tests {
         assert!(change(PLACE, body("{}"), true).is_ok());
         let why = change(PLACE, body("bad"), true).unwrap_err();
         assert!(why.contains("nothing is changed"), "{why}");
-        assert!(change(Origin { message_id: None, ..PLACE }, body("bad"), true).is_ok());
+        let nameless = Origin { message_id: None, ..PLACE };
+        assert!(change(nameless, body("bad"), true).is_ok());
+        let why = change(Origin { is_cut: true, ..nameless }, body("bad"), true).unwrap_err();
+        assert!(why.contains("only the beginning"), "{why}");
         let kind = |kind: &str| Changes { kind: Some(kind.to_owned()), ..body(good()) };
         let why = change(PLACE, kind("stock.adjust.v1"), true).unwrap_err();
         assert!(why.contains("order.new takes order.place.v1"), "{why}");

@@ -32,6 +32,7 @@ const LOT: &str = "
     SELECT * FROM (
         SELECT next.place, next.letter, next.is_resumed, known.queue, known.exchange,
             known.routing_key, known.kind, known.message_id, known.properties, known.body,
+            known.whole_bytes,
             (extract(epoch FROM known.first_at) * 1000000)::bigint AS first_at,
             sum(octet_length(known.body)) OVER (ORDER BY next.place)
                 - octet_length(known.body) AS bytes_before

@@ -18,7 +18,7 @@ use crate::exit::misuse;
 const NOW: &str = "SELECT (extract(epoch FROM now()) * 1000000)::bigint";
 const CHOOSE: &str = "
     SELECT id, fingerprint, reason, kind, message_id, queue, exchange, routing_key,
-        (extract(epoch FROM last_at) * 1000000)::bigint AS died_at
+        whole_bytes, (extract(epoch FROM last_at) * 1000000)::bigint AS died_at
     FROM dead_letters WHERE {matches} ORDER BY last_at, id LIMIT $12";
 
 /// A letter of the set.

@@ -23,6 +23,8 @@ pub(crate) struct Origin<'a> {
     pub kind: Option<&'a str>,
     /// Its id.
     pub message_id: Option<&'a str>,
+    /// Whether its body was too long to be kept whole.
+    pub is_cut: bool,
 }
 
 /// The inbox row that shows that a message has had its effect.
@@ -45,12 +47,16 @@ impl<'a> Origin<'a> {
             routing_key: row.get("routing_key"),
             kind: row.get("kind"),
             message_id: row.get("message_id"),
+            is_cut: row.get::<_, Option<i64>>("whole_bytes").is_some(),
         }
     }
 
     /// What will show that the message has had its effect; or why it can't be sent again as it is.
     pub(crate) fn done(&self) -> Result<Done, String> {
         let route = self.route()?;
+        if self.is_cut {
+            return Err("only the beginning of its body was kept; edit it with all of it".into());
+        }
         if !self.is_genuine(route) {
             return Err(format!(
                 "it came with the routing key {:?}, which is not its type; edit it, if it is right",
@@ -137,6 +143,7 @@ mod tests {
         routing_key: "order.place.v1",
         kind: Some("order.place.v1"),
         message_id: Some("m"),
+        is_cut: false,
     };
 
     #[test]
@@ -158,6 +165,7 @@ mod tests {
     fn what_can_not_go_back_as_it_is_says_why() {
         let forged = Origin { queue: "order.answers", kind: Some("stock.reserved.v1"), ..PLACE };
         for (origin, word) in [
+            (Origin { is_cut: true, ..PLACE }, "only the beginning"),
             (Origin { message_id: None, ..PLACE }, "no message id"),
             (Origin { message_id: Some(""), ..PLACE }, "no message id"),
             (Origin { message_id: Some("\u{7}"), ..PLACE }, "its message id"),
