@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::drawer;
-use super::plain::{self, brief};
+use super::plain::{self, brief, second};
 use super::selection::{MATCHES, Selection, UNFINISHED};
 use crate::output::{self, Side, moment};
 use crate::settings::Settings;
@@ -99,8 +99,8 @@ fn table(groups: &[Group]) -> comfy_table::Table {
             group.letters.to_string(),
             group.replayed.to_string(),
             group.failed_again.to_string(),
-            group.first_at.clone(),
-            group.last_at.clone(),
+            second(&group.first_at),
+            second(&group.last_at),
             brief(&group.text, 100),
         ]);
     }

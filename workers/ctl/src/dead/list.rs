@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_postgres::Row;
 
 use super::drawer;
-use super::plain::{self, brief};
+use super::plain::{self, brief, second};
 use super::selection::{MATCHES, Selection, UNFINISHED};
 use crate::output::{self, Side, moment};
 use crate::settings::Settings;
@@ -131,7 +131,7 @@ fn table(letters: &[Letter]) -> comfy_table::Table {
             letter.id.clone(),
             letter.service.to_owned(),
             letter.state(),
-            letter.last_at.clone(),
+            second(&letter.last_at),
             letter.group.clone(),
             letter.reason.clone(),
             text(&letter.kind),

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::drawer::{self, Drawer};
-use super::plain::{self, brief, escaped};
+use super::plain::{self, brief, escaped, second};
 use crate::cli::Service;
 use crate::output::{self, Side, moment};
 use crate::settings::Settings;
@@ -102,7 +102,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<Ex
     ]);
     for action in all {
         table.add_row([
-            action.at,
+            second(&action.at),
             brief(&action.operator, 40),
             action.action,
             action.letter.unwrap_or_default(),

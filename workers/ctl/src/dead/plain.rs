@@ -31,6 +31,11 @@ pub(crate) fn brief(text: &str, limit: usize) -> String {
     output::shortened(&escaped(text), limit)
 }
 
+/// A moment to the second, for tables: they are wide enough.
+pub(crate) fn second(moment: &str) -> String {
+    moment.split_once('.').map_or_else(|| moment.to_owned(), |(second, _)| format!("{second}Z"))
+}
+
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {

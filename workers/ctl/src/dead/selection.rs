@@ -36,7 +36,7 @@ pub(crate) struct Selection {
     /// Only about the message with this id
     #[arg(long, value_name = "ID")]
     pub message: Option<String>,
-    /// Only if it died since: `2h` for that long ago, a day, or a moment as `dead list` shows it
+    /// Only if it died since: `2h` for that long ago, a day, or a moment such as `2026-01-31T09:30:00Z`
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
     /// Only if it died until then

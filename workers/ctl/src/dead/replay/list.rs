@@ -12,7 +12,7 @@ use super::journal::Progress;
 use super::plan::Plan;
 use crate::cli::Service;
 use crate::dead::drawer;
-use crate::dead::plain::{self, brief, escaped};
+use crate::dead::plain::{self, brief, escaped, second};
 use crate::output::{self, Side, count, moment};
 use crate::settings::Settings;
 
@@ -101,7 +101,8 @@ fn table(replays: &[Line]) -> comfy_table::Table {
     for line in replays {
         let Progress { letters, sent, resolved, failed_again, outstanding, .. } = line.progress;
         let numbers = [letters, sent, resolved, failed_again, outstanding];
-        let texts = [&line.replay, &line.began_at, &brief(&line.operator, 40), &line.status];
+        let texts =
+            [&line.replay, &second(&line.began_at), &brief(&line.operator, 40), &line.status];
         let texts = texts.into_iter().cloned();
         table.add_row(texts.chain(numbers.iter().map(ToString::to_string)));
     }
