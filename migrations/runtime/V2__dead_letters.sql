@@ -80,6 +80,8 @@ CREATE TABLE dead_actions (
     details  text
 );
 CREATE INDEX dead_actions_letter ON dead_actions (letter, id);
+CREATE INDEX dead_actions_outcome ON dead_actions (replay, letter, id)
+    WHERE action IN ('resolved', 'failed_again');
 
 CREATE FUNCTION dead_actions_are_final() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -116,6 +116,11 @@ async fn a_group_whose_cause_is_mended_is_replayed_and_done_once() -> Result<()>
     assert_eq!(databases.settled(6).await?["confirmed"], 6);
     databases.item_reaches("lamp", 100 - 21, 0).await?;
     assert!(dead(&system, &["groups"])?.is_empty());
+    // What came of the first replay is not what came of the second.
+    let replays = dead(&system, &["replays"])?;
+    let came_of = |n: usize| ["sent", "resolved", "failed_again"].map(|it| replays[n][it].as_i64());
+    assert_eq!(came_of(0), [4, 4, 0].map(Some));
+    assert_eq!(came_of(1), [1, 0, 1].map(Some));
 
     // What is done already is told by its id: a further replay has no effect at all.
     let before = effects(&system).await?;

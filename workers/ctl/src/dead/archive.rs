@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::confirm::confirm;
 use super::drawer;
 use super::plain::{self, escaped};
-use super::selection::{Filter, MATCHES, Selection, Status};
+use super::selection::{Filter, MATCHES, Selection, Status, none};
 use crate::exit::misuse;
 use crate::operator::operator;
 use crate::output::{self, count};
@@ -90,7 +90,7 @@ async fn put(arguments: &Arguments, settings: &Settings, way: &Move) -> Result<E
     }
     let total: usize = chosen.iter().map(Vec::len).sum();
     if total == 0 {
-        bail!("there is no letter to {}", way.action);
+        bail!("{}", none(from));
     }
     let letters = count(total as u64, "letter");
     if !confirm(&format!("{} {letters}?", capital(way.action)), *yes || total == 1)? {

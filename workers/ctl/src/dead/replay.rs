@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::confirm::confirm;
 use super::drawer::{self, Drawer};
 use super::plain;
-use super::selection::{Selection, Status};
+use super::selection::{Selection, Status, none};
 use crate::exit::{FAILED, misuse};
 use crate::operator::operator;
 use crate::output::{self, count, parse_duration};
@@ -124,7 +124,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<Ex
     }
     list::tell_refused(&plan);
     if plan.items.is_empty() {
-        bail!("there is no letter to replay");
+        bail!("{}", none(allowed));
     }
     if !is_wanted(&plan, arguments)? {
         bail!("nothing was sent");

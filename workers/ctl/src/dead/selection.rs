@@ -82,6 +82,11 @@ impl Status {
 /// Open and replayed: what is not over.
 pub(crate) const UNFINISHED: &[&str] = &["open", "replayed"];
 
+/// Says that nothing in these states is selected.
+pub(crate) fn none(statuses: &[&str]) -> String {
+    format!("no such letter is {}; --status selects another state", statuses.join(" or "))
+}
+
 /// A selection as the parameters of a statement.
 #[derive(Debug)]
 pub(crate) struct Filter {

@@ -84,7 +84,7 @@ fn what_is_put_aside_is_gone_from_the_lists_and_comes_back() {
     world.succeed(&[&["dead", "archive", "--reason", "poison"], &note[..]].concat());
     assert_eq!(world.lines(&["dead", "list"]).len(), 1);
     assert_eq!(world.lines(&["dead", "list", "--status", "archived"]).len(), 2);
-    assert!(world.fail(1, &["dead", "replay", &first, "--yes"]).contains("no letter"));
+    assert!(world.fail(1, &["dead", "replay", &first, "--yes"]).contains("no such letter is open"));
 
     world.succeed(&["dead", "restore", &first]);
     assert_eq!(world.status(&first), "open");

@@ -45,7 +45,10 @@ async fn a_message_goes_back_as_it_was() {
     let replays = world.lines(&["dead", "replays"]);
     assert_eq!((replays.len(), &replays[0]["status"]), (1, &json!("done")));
     assert_eq!(replays[0]["operator"], "ada");
-    assert!(world.fail(1, &["dead", "replay", &id]).contains("no letter"), "once is enough");
+    assert!(
+        world.fail(1, &["dead", "replay", &id]).contains("no such letter is open"),
+        "once is enough"
+    );
 }
 
 #[tokio::test]

@@ -73,16 +73,26 @@ const TRAIL: &str = "
     INSERT INTO dead_actions (operator, action, letter, replay)
     SELECT $1, 'replay', id, $2 FROM unnest($3::uuid[]) AS id";
 
-const PROGRESS: &str = "
-    SELECT count(*) AS letters, count(*) FILTER (WHERE item.state = 'sent') AS sent,
+/// How far the replays are that `{which}` selects. What came of a letter is taken from the audit trail:
+/// by now, another replay may have had another outcome.
+pub(crate) const PROGRESS: &str = "
+    WITH latest AS (SELECT * FROM dead_replays {which}),
+    outcome AS (
+        SELECT DISTINCT ON (replay, letter) replay, letter, action FROM dead_actions
+        WHERE replay IN (SELECT id FROM latest) AND action IN ('resolved', 'failed_again')
+        ORDER BY replay, letter, id DESC)
+    SELECT latest.id::text, latest.operator, latest.selection, latest.status,
+        (extract(epoch FROM latest.at) * 1000000)::bigint AS began_at,
+        count(item.letter) AS letters, count(*) FILTER (WHERE item.state = 'sent') AS sent,
         count(*) FILTER (WHERE item.state = 'skipped') AS skipped,
-        count(*) FILTER (WHERE item.state = 'sent' AND known.status = 'resolved') AS resolved,
-        count(*) FILTER (WHERE item.state = 'sent' AND known.replay = item.replay
-                               AND known.failed_again_at IS NOT NULL) AS failed_again,
-        count(*) FILTER (WHERE item.state = 'sent' AND known.replay = item.replay
+        count(*) FILTER (WHERE item.state = 'sent' AND action = 'resolved') AS resolved,
+        count(*) FILTER (WHERE item.state = 'sent' AND action = 'failed_again') AS failed_again,
+        count(*) FILTER (WHERE item.state = 'sent' AND action IS NULL AND known.replay = latest.id
                                AND known.status = 'replayed') AS outstanding
-    FROM dead_replay_letters AS item JOIN dead_letters AS known ON known.id = item.letter
-    WHERE item.replay = $1";
+    FROM latest LEFT JOIN dead_replay_letters AS item ON item.replay = latest.id
+    LEFT JOIN dead_letters AS known ON known.id = item.letter
+    LEFT JOIN outcome ON outcome.replay = latest.id AND outcome.letter = item.letter
+    GROUP BY latest.id, latest.operator, latest.selection, latest.status, latest.at";
 
 const END: &str = "
     WITH ended AS (
@@ -228,11 +238,12 @@ impl Replay {
 
     /// How far it is in all databases, with every outcome that is known by now.
     pub(crate) async fn progress(&self, drawers: &[Drawer]) -> Result<Progress> {
+        let statement = PROGRESS.replace("{which}", "WHERE id = $1");
         let mut all = Progress::default();
         for drawer in drawers {
             drawer.settle().await?;
-            let row = drawer.client.query_one(PROGRESS, &[&self.id]).await?;
-            all += Progress::of(&row);
+            let row = drawer.client.query_opt(&statement, &[&self.id]).await?;
+            all += row.as_ref().map(Progress::of).unwrap_or_default();
         }
         Ok(all)
     }

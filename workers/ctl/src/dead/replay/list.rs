@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use super::journal::Progress;
+use super::journal::{PROGRESS, Progress};
 use super::plan::Plan;
 use crate::cli::Service;
 use crate::dead::drawer;
@@ -33,21 +33,6 @@ pub struct Arguments {
     json: bool,
 }
 
-const REPLAYS: &str = "
-    SELECT latest.id::text, latest.operator, latest.selection, latest.status,
-        (extract(epoch FROM latest.at) * 1000000)::bigint AS began_at,
-        count(item.letter) AS letters, count(*) FILTER (WHERE item.state = 'sent') AS sent,
-        count(*) FILTER (WHERE item.state = 'skipped') AS skipped,
-        count(*) FILTER (WHERE item.state = 'sent' AND known.status = 'resolved') AS resolved,
-        count(*) FILTER (WHERE item.state = 'sent' AND known.replay = item.replay
-                               AND known.failed_again_at IS NOT NULL) AS failed_again,
-        count(*) FILTER (WHERE item.state = 'sent' AND known.replay = item.replay
-                               AND known.status = 'replayed') AS outstanding
-    FROM (SELECT * FROM dead_replays ORDER BY at DESC LIMIT $1) AS latest
-    LEFT JOIN dead_replay_letters AS item ON item.replay = latest.id
-    LEFT JOIN dead_letters AS known ON known.id = item.letter
-    GROUP BY latest.id, latest.operator, latest.selection, latest.status, latest.at";
-
 #[derive(Serialize)]
 struct Line {
     replay: String,
@@ -62,8 +47,9 @@ struct Line {
 pub(in crate::dead) async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode> {
     let mut replays: BTreeMap<String, Line> = BTreeMap::new();
     let limit = i64::from(arguments.limit);
+    let statement = PROGRESS.replace("{which}", "ORDER BY at DESC LIMIT $1");
     for drawer in drawer::open(settings, arguments.service, &[]).await? {
-        for row in drawer.client.query(REPLAYS, &[&limit]).await? {
+        for row in drawer.client.query(&statement, &[&limit]).await? {
             let line = replays.entry(row.get(0)).or_insert_with(|| Line {
                 replay: row.get(0),
                 began_at: moment(row.get("began_at")),
