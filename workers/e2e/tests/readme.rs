@@ -69,7 +69,7 @@ async fn the_first_message_flows_as_the_readme_says() -> Result<()> {
 #[test]
 fn every_path_that_the_texts_name_exists() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for text in ["README.md", "docs/architecture.md"] {
+    for text in ["README.md", "docs/architecture.md", "docs/dead-letters.md"] {
         let content = std::fs::read_to_string(root.join(text))?;
         let quoted = content.split('`').skip(1).step_by(2);
         let folders = ["contracts/", "workers/", "migrations/", "docs/", "scripts/", "./scripts/"];

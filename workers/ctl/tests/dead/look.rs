@@ -1,5 +1,6 @@
 //! What is shown: groups, lists, single letters, exports, the log; and putting aside.
 
+use orderly_contracts::Reason;
 use serde_json::json;
 
 use crate::world::{Letter, POISON, World};
@@ -95,4 +96,13 @@ fn what_is_put_aside_is_gone_from_the_lists_and_comes_back() {
     assert_eq!(log[1]["details"], "spam \\u{1b}");
     let shown = world.succeed(&["dead", "show", &first]);
     assert!(shown.contains("archive by ada: spam"), "{shown}");
+}
+
+#[test]
+fn the_runbook_says_for_every_reason_what_helps() {
+    let runbook = include_str!("../../../../docs/dead-letters.md");
+    for reason in Reason::ALL {
+        let code = format!("`{}`", reason.code());
+        assert!(runbook.contains(&code), "{code} is not in docs/dead-letters.md");
+    }
 }
