@@ -358,3 +358,24 @@ fn decode_percent(text: &str) -> String {
         .map(|(_, value)| value.into_owned())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_worker_processes_what_a_letter_could_not_keep() {
+        let read = |bytes: usize| {
+            let variables = [
+                ("ORDERLY_BROKER_URL", "amqp://localhost"),
+                ("ORDERLY_ORDER_DATABASE_URL", "postgres://localhost"),
+                ("ORDERLY_BODY_BYTES_MAX", &bytes.to_string()),
+            ];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Config::read(Party::Order, variables)
+        };
+        assert_eq!(read(LETTER_BODY_MAX).unwrap().body_bytes_max, LETTER_BODY_MAX);
+        let problems = read(LETTER_BODY_MAX + 1).unwrap_err();
+        assert!(problems.0[0].starts_with("ORDERLY_BODY_BYTES_MAX is 2097153"), "{problems}");
+    }
+}

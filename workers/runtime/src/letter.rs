@@ -169,12 +169,15 @@ impl Letter {
             let body = delivery.body[end + 1..].to_vec();
             return Self { explanation: explanation.within(now), body };
         }
-        let Death { reason, queue, exchange, routing_key, count } = Death::of(&delivery.properties);
+        let death = Death::of(&delivery.properties);
+        let Death { reason, queue, exchange, routing_key, count, at } = death;
         let text = format!("the broker gave it up after {count} deliveries: {reason}");
         let refusal = Refusal::new(Reason::DeliveryLimit, text);
         // As it came to the queue it died in: that may have been back from the ladder.
         let delivery = Delivery { exchange, routing_key, ..delivery };
-        Self::about(&delivery, &queue, worker, &refusal, now)
+        let mut letter = Self::about(&delivery, &queue, worker, &refusal, at.unwrap_or(now));
+        letter.explanation = letter.explanation.within(now);
+        letter
     }
 }
 
@@ -218,6 +221,8 @@ struct Death {
     exchange: String,
     routing_key: String,
     count: i64,
+    /// The same whenever it is read: a death that is filed twice is one death.
+    at: Option<Micros>,
 }
 
 impl Death {
@@ -238,7 +243,12 @@ impl Death {
             },
             _ => String::new(),
         };
+        let at = match last.header("time") {
+            Some(HeaderValue::Timestamp(seconds)) => i64::try_from(*seconds).ok(),
+            _ => None,
+        };
         Self {
+            at: at.and_then(|seconds| seconds.checked_mul(1_000_000)).map(Micros),
             reason: text("reason"),
             queue: text("queue"),
             exchange: text("exchange"),
@@ -281,16 +291,17 @@ mod tests {
     #[test]
     fn what_the_broker_gave_up_explains_nothing_however_it_looks() {
         let letter = about(&delivery(Properties::default(), b"x"));
-        let death = HeaderValue::Table(BTreeMap::from([(
-            "queue".to_owned(),
-            HeaderValue::Text("order.new".to_owned()),
-        )]));
+        let death = HeaderValue::Table(BTreeMap::from([
+            ("queue".to_owned(), HeaderValue::Text("order.new".to_owned())),
+            ("time".to_owned(), HeaderValue::Timestamp(1_700_000_000)),
+        ]));
         let read = handed_over(&letter, |properties| {
             properties.headers =
                 Some(BTreeMap::from([("x-death".to_owned(), HeaderValue::List(vec![death]))]));
         });
         assert_eq!(read.explanation.reason, Reason::DeliveryLimit);
         assert_eq!(read.explanation.queue, "order.new");
+        assert_eq!(read.explanation.last_at, Micros(1_700_000_000_000_000));
         assert_eq!(read.body, letter.outgoing().body);
     }
 

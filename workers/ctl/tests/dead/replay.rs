@@ -1,5 +1,7 @@
 //! Replays without workers: what goes back, which set it is, and what is refused.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::world::{Letter, POISON, World, stderr};
@@ -95,7 +97,9 @@ async fn much_is_asked_about_and_little_can_be_tried_first() {
     assert_eq!(world.sql("SELECT count(*) FROM dead_letters WHERE status = 'open'"), "2");
     assert_eq!(world.lines(&["dead", "replays"])[0]["status"], "stopped");
     let replay = world.sql("SELECT id FROM dead_replays WHERE status = 'stopped'");
-    world.succeed(&["dead", "replay", "--resume", &replay]);
+    let start = Instant::now();
+    world.succeed(&["dead", "replay", "--resume", &replay, "--rate", "2"]);
+    assert!(start.elapsed() >= Duration::from_millis(500), "two at two a second");
     assert_eq!(world.sql("SELECT count(*) FROM dead_letters WHERE status = 'replayed'"), "5");
     world.queued(5).await;
 }

@@ -1,5 +1,6 @@
 //! The store seam in memory, for every domain alike: transactions that never overlap.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -283,14 +284,16 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
         let mut content = self.content().await;
         for letter in letters {
             let filed = content.letters.entry(letter.explanation.id);
-            let (known, occurrences) = filed.or_insert_with(|| (letter.clone(), 0));
+            let is_known = matches!(filed, Entry::Occupied(_));
+            let (known, occurrences) = filed.or_insert_with(|| (letter.clone(), 1));
             let Explanation { reason, text, attempts, worker, last_at, .. } = &letter.explanation;
             known.explanation.reason = *reason;
             known.explanation.text.clone_from(text);
             known.explanation.attempts = *attempts;
             known.explanation.worker.clone_from(worker);
+            // The same death may be handed over twice by a drain that crashed.
+            *occurrences += u64::from(is_known && known.explanation.last_at != *last_at);
             known.explanation.last_at = known.explanation.last_at.max(*last_at);
-            *occurrences += 1;
         }
         Ok(())
     }

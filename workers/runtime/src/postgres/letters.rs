@@ -21,7 +21,7 @@ const FILE: &str = "
             'epoch'::timestamptz + $13::bigint * interval '1 microsecond', $14, $15, $16, $17,
             $18, $19)
         ON CONFLICT (id) DO UPDATE
-        SET occurrences = known.occurrences + 1,
+        SET occurrences = known.occurrences + (known.last_at <> excluded.last_at)::int,
             reason = excluded.reason, explanation = excluded.explanation,
             attempts = excluded.attempts, worker = excluded.worker,
             fingerprint = excluded.fingerprint,

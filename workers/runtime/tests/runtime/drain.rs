@@ -51,8 +51,10 @@ async fn a_letter_that_the_database_refuses_is_filed_bare_and_its_neighbours_who
     let bed = TestBed::new()?;
     let store = Arc::new(postgres(&bed).await?);
     let broker = Arc::new(memory_broker());
-    let letters =
-        [letter("before", b"one".to_vec()), forged(), letter("long", vec![7; LETTER_BODY_MAX + 1])];
+    let before = letter("before", b"one".to_vec());
+    let long = letter("long", vec![7; LETTER_BODY_MAX + 1]);
+    // A drain that crashed before its ack finds the same letter again.
+    let letters = [before.clone(), before, forged(), long];
     let outgoing: Vec<_> = letters.iter().map(Letter::outgoing).collect();
     broker.publisher().await?.publish(&outgoing).await?;
     let (stopper, stop) = stop::channel();
@@ -85,6 +87,8 @@ async fn a_letter_that_the_database_refuses_is_filed_bare_and_its_neighbours_who
     let max = LETTER_BODY_MAX as i32;
     assert_eq!(rows[0], ("before".to_owned(), "why".to_owned(), 3, None));
     assert_eq!(rows[2], ("long".to_owned(), "why".to_owned(), max, Some(i64::from(max) + 1)));
+    let sum = "SELECT sum(occurrences)::bigint FROM dead_letters";
+    assert_eq!(client.query_one(sum, &[]).await?.get::<_, i64>(0), 3, "it is the same death");
     let (_, text, bytes, _) = &rows[1];
     assert_eq!((*bytes, rows.len()), (4, 3));
     assert!(text.starts_with("why (filed without its headers: index row"), "{text}");
