@@ -110,7 +110,7 @@ impl Letter {
             cut: (length > LETTER_BODY_MAX).then_some(Cut { bytes: length as u64, sha256: hash }),
         };
         let body = delivery.body[..length.min(LETTER_BODY_MAX)].to_vec();
-        Self { explanation: explanation.readable().within(now), body }
+        Self { explanation: explanation.within(now), body }
     }
 
     /// The letter with nothing in it that a database could refuse, which said `why` of this one.
@@ -182,17 +182,6 @@ impl Letter {
 }
 
 impl Explanation {
-    /// Without headers, if they are nested so deep that nobody could read them again.
-    fn readable(mut self) -> Self {
-        let is_readable = serde_json::to_vec(&self)
-            .is_ok_and(|json| serde_json::from_slice::<Self>(&json).is_ok());
-        if !is_readable {
-            self.properties.headers = None;
-            self.text += " (its headers are nested too deep to be kept)";
-        }
-        self
-    }
-
     /// With moments that a calendar knows: headers that a stranger wrote may tell any.
     fn within(mut self, now: Micros) -> Self {
         let moments = Micros(0)..=now + CLOCKS_DIFFER;
@@ -312,21 +301,6 @@ mod tests {
         letter.explanation.last_at = Micros(i64::MAX);
         let read = handed_over(&letter, |_| ()).explanation;
         assert_eq!((read.first_at, read.last_at), (Micros(0), NOW + CLOCKS_DIFFER));
-    }
-
-    #[test]
-    fn headers_of_any_depth_do_not_hide_the_message() {
-        let mut deep = HeaderValue::Void;
-        for _ in 0..200 {
-            deep = HeaderValue::List(vec![deep]);
-        }
-        let mut properties = Properties { kind: Some("kind".to_owned()), ..Properties::default() };
-        properties.set_header("deep", deep);
-        let letter = about(&delivery(properties, b"x"));
-        assert!(letter.explanation.text.contains("nested too deep"));
-        let read = handed_over(&letter, |_| ());
-        assert_eq!(read.explanation.properties.kind.as_deref(), Some("kind"));
-        assert_eq!((read.explanation.reason, read.body), (Reason::Poison, b"x".to_vec()));
     }
 
     #[test]

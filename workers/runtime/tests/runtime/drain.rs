@@ -60,6 +60,7 @@ async fn a_letter_that_the_database_refuses_is_filed_bare_and_its_neighbours_who
     let (stopper, stop) = stop::channel();
     let drain = Drain {
         broker: broker.clone(),
+        is_careful: false,
         store,
         clock: Arc::new(SystemClock),
         worker: "test".to_owned(),
