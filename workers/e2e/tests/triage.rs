@@ -254,7 +254,7 @@ async fn a_replay_of_ten_thousand_that_is_killed_again_and_again_loses_and_doubl
     system.start_worker("stock")?;
     system.databases.stock.batch_execute(&letters_in_sql()).await?;
     let selection = ["replay", "--service", "stock", "--reason", "exhausted", "--yes", "--json"];
-    for turn in [0, 1, 2_000, 5_000, 5_001, 9_000] {
+    for turn in [0, 1, 1_500, 3_000, 4_500, 6_000] {
         let mut replay = command(&system, &selection)?.spawn()?;
         kill_at(&system, &mut replay, turn).await?;
         let left = "SELECT count(*) FROM dead_replay_letters WHERE state = 'waiting'";
