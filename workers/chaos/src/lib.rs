@@ -1,0 +1,1 @@
+//! Real faults on real nodes: kills, cuts, floods, and the verdict of the audit afterwards.

@@ -1,0 +1,1 @@
+//! The fault lab's seams: what listens between a worker and its servers, and what interferes there.

@@ -1,0 +1,1 @@
+//! The saga and its participants as a model: every order of messages, duplicates, losses and crashes.
