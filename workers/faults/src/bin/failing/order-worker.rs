@@ -1,0 +1,7 @@
+//! The order worker, to fail where its environment says.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orderly_faults::kill::run(orderly_order::worker())
+}

@@ -1,0 +1,7 @@
+//! The payment worker, to fail where its environment says.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orderly_faults::kill::run(orderly_payment::worker())
+}

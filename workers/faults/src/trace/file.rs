@@ -1,0 +1,42 @@
+//! A trace in a file: one event a line, appended by any number of processes, whole line by line.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::trace::Event;
+use crate::trace::recorder::Sink;
+
+/// Appends events to a file, or to nothing.
+pub struct TraceFile(Option<Mutex<File>>);
+
+impl TraceFile {
+    /// The file that the environment's variable `name` tells; none, if it tells none.
+    pub fn from_environment(name: &str) -> Self {
+        let Some(path) = std::env::var_os(name) else { return Self(None) };
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        Self(Some(Mutex::new(file.expect("the trace's file can be written"))))
+    }
+
+    /// All events of a trace, in order. The line that a killed process was writing may lack its
+    /// end; such a line is told by its number and what it looks like, and is left out.
+    pub fn read(path: &Path) -> std::io::Result<Vec<Event>> {
+        let mut events = Vec::new();
+        for line in BufReader::new(File::open(path)?).lines() {
+            events.extend(serde_json::from_str::<Event>(&line?).ok());
+        }
+        Ok(events)
+    }
+}
+
+impl Sink for TraceFile {
+    /// One write a line: the system appends it as a whole, whatever other processes do.
+    fn note(&self, event: Event) {
+        let Some(file) = &self.0 else { return };
+        let mut line = serde_json::to_vec(&event).expect("events always serialise");
+        line.push(b'\n');
+        let mut file = file.lock().expect("nobody panics while writing a trace");
+        file.write_all(&line).expect("the trace's file can be written");
+    }
+}
