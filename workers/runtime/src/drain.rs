@@ -48,8 +48,9 @@ impl<B: Broker, S> Drain<B, S> {
         self.health.lane_open(&queue);
         loop {
             let first = tokio::select! {
-                delivery = deliveries.next() => delivery?,
+                biased;
                 () = self.stop.requested() => break,
+                delivery = deliveries.next() => delivery?,
             };
             let Some(first) = first else {
                 return Err(BrokerError::Unavailable(format!(

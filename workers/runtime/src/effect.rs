@@ -129,6 +129,11 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
             }
             let has_room = calls.len() < calls_max && !is_drained;
             tokio::select! {
+                biased;
+                Some(Handled { processed, has_failed }) = calls.next() => {
+                    valve.note(usize::from(has_failed), 1);
+                    outlet.deliver(Some(processed)).await?;
+                }
                 delivery = deliveries.next(), if has_room => match delivery? {
                     Some(delivery) => calls.push(self.handle(delivery)),
                     None if is_cancelled => is_drained = true,
@@ -137,10 +142,6 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
                         return Err(BrokerError::Unavailable(text).into());
                     }
                 },
-                Some(Handled { processed, has_failed }) = calls.next() => {
-                    valve.note(usize::from(has_failed), 1);
-                    outlet.deliver(Some(processed)).await?;
-                }
                 () = self.stop.requested(), if !is_cancelled => {}
                 // The gate may have closed meanwhile.
                 () = self.clock.sleep(LOOK_AGAIN), if !is_cancelled => {}
@@ -173,6 +174,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         let started = std::time::Instant::now();
         let attempt = Past::of(delivery).attempts;
         let outcome = tokio::select! {
+            biased;
             outcome = self.effect.call(&arrival.input, attempt) => outcome,
             () = self.clock.sleep(self.limits.timeout) => Err("the call took too long".to_owned()),
         };

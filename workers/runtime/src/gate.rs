@@ -84,6 +84,7 @@ impl GateKeeper {
                 self.0.send_replace(opens);
             }
             tokio::select! {
+                biased;
                 () = clock.sleep(PERIOD) => {}
                 () = stop.requested() => {}
             }

@@ -43,6 +43,7 @@ impl<S> PauseWatch<S> {
         while !self.stop.is_requested() {
             self.look().await?;
             tokio::select! {
+                biased;
                 () = self.clock.sleep(PERIOD) => {}
                 () = self.stop.requested() => {}
             }

@@ -89,6 +89,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             self.health.trouble(text.clone());
             last = text;
             tokio::select! {
+                biased;
                 () = past.pauses.pause(trouble.is_lasting(), &*self.clock, &*self.entropy) => {}
                 () = self.stop.requested() => {}
             }
@@ -99,6 +100,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
     async fn run(&self, past: &mut Past) -> Result<(), Trouble> {
         let connect = tokio::time::timeout(CONNECT_LIMIT, self.servers.connect());
         let broker = tokio::select! {
+            biased;
             connected = connect => match connected {
                 Ok(broker) => Arc::new(broker?),
                 Err(_) => {
@@ -149,6 +151,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             self.clock.sleep(self.config.drain_deadline).await;
         };
         tokio::select! {
+            biased;
             outcome = end => outcome,
             error = broker.watch(&self.health) => Err(error.into()),
             () = deadline => {

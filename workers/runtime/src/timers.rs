@@ -58,12 +58,14 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
         let mut publisher = self.broker.publisher().await?;
         while !self.stop.is_requested() {
             tokio::select! {
+                biased;
                 () = self.gate.opened() => {}
                 () = self.stop.requested() => break,
             }
             let due = self.due().await?;
             if due.is_empty() {
                 tokio::select! {
+                    biased;
                     () = self.clock.sleep(self.period) => {}
                     () = self.stop.requested() => {}
                 }

@@ -60,6 +60,7 @@ impl<B: Broker, S> Upkeep<B, S> {
                 || tended >= LETTERS as u64;
             if !is_more {
                 tokio::select! {
+                    biased;
                     () = self.clock.sleep(period) => {}
                     () = self.stop.requested() => {}
                 }

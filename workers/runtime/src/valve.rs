@@ -67,6 +67,7 @@ impl Valve {
             metrics::breaker_open(queue, true);
             self.health.halted(queue, true);
             tokio::select! {
+                biased;
                 () = self.clock.sleep(pause) => {}
                 () = self.stop.requested() => {}
             }
@@ -74,6 +75,7 @@ impl Valve {
             metrics::breaker_open(queue, false);
         }
         tokio::select! {
+            biased;
             () = self.gate.opened() => {}
             () = self.stop.requested() => {}
         }

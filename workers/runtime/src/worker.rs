@@ -188,6 +188,7 @@ fn obey_signals(stopper: Stopper, health: Health) -> std::io::Result<()> {
     tokio::spawn(async move {
         for is_first in [true, false] {
             tokio::select! {
+                biased;
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }

@@ -1,72 +1,75 @@
 //! The broker seam in memory: exchanges, bindings, prefetch, redelivery and delays.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::broker::{Acks, Broker, BrokerError, Confirmation, Deliveries, Depth, Publisher};
-use crate::clock::{Clock, Micros};
+use crate::clock::Clock;
 use crate::health::Health;
-use crate::message::{Delivery, HeaderValue, Outgoing, Tag};
-use crate::topology::{Queue, Role};
+use crate::memory::queues::{Next, State};
+use crate::message::{Delivery, Outgoing, Tag};
+use crate::topology::Queue;
 
-/// A broker in memory. Copies share the same queues.
+/// Nothing is waited for any longer without a look.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// A connection to a broker in memory. Copies are the same connection; see
+/// [`connect`](MemoryBroker::connect).
 #[derive(Clone)]
 pub struct MemoryBroker {
     state: Arc<Mutex<State>>,
     arrivals: Arc<Notify>,
     clock: Arc<dyn Clock>,
-}
-
-struct State {
-    queues: BTreeMap<String, QueueState>,
-    channels: BTreeMap<u64, Channel>,
-    last_channel: u64,
-}
-
-struct QueueState {
-    declared: Queue,
-    ready: VecDeque<Waiting>,
-}
-
-/// A message in a queue.
-#[derive(Clone)]
-struct Waiting {
-    message: Outgoing,
-    returns: u32,
-    expires_at: Option<Micros>,
-}
-
-struct Channel {
-    queue: String,
-    prefetch: usize,
-    last_tag: Tag,
-    is_cancelled: bool,
-    unsettled: BTreeMap<Tag, Waiting>,
+    connection: u64,
 }
 
 impl MemoryBroker {
     /// A broker with these queues.
     pub fn new(queues: impl IntoIterator<Item = Queue>, clock: Arc<dyn Clock>) -> Self {
-        let queues = queues
-            .into_iter()
-            .map(|queue| {
-                (queue.name.clone(), QueueState { declared: queue, ready: VecDeque::new() })
-            })
-            .collect();
-        let state = State { queues, channels: BTreeMap::new(), last_channel: 0 };
-        Self { state: Arc::new(Mutex::new(state)), arrivals: Arc::default(), clock }
+        let state = Arc::new(Mutex::new(State::new(queues)));
+        Self { state, arrivals: Arc::default(), clock, connection: 0 }
+    }
+
+    /// Another connection to the same broker.
+    #[must_use]
+    pub fn connect(&self) -> Self {
+        let connection = self.lock().connect();
+        Self { connection, ..self.clone() }
+    }
+
+    /// Cuts this connection: what it has not settled goes back at once, whoever still holds it.
+    pub fn cut(&self) {
+        self.lock().cut(self.connection);
+        self.arrivals.notify_waiters();
+    }
+
+    /// Whether nothing is in any queue, or in anybody's hands.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
     /// Deletes a queue, as an operator might: its consumers end.
     pub fn delete_queue(&self, name: &str) {
-        self.lock().queues.remove(name);
+        self.lock().delete(name);
         self.arrivals.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long until the next message has waited long enough in the retry ladder.
+    fn next_expiry(&self) -> Duration {
+        self.lock().next_expiry().map_or(LONG, |at| at - self.clock.now())
+    }
+
+    fn expect_uncut(&self, state: &State) -> Result<(), BrokerError> {
+        match state.is_cut(self.connection) {
+            true => Err(BrokerError::Unavailable("the connection was cut".to_owned())),
+            false => Ok(()),
+        }
     }
 
     /// The next delivery for a channel; the inner `None` if it has to wait, an error if its queue
@@ -75,115 +78,7 @@ impl MemoryBroker {
         let mut state = self.lock();
         let now = self.clock.now();
         state.expire(now);
-        let State { queues, channels, .. } = &mut *state;
-        let gone = || BrokerError::Unavailable("the channel is closed".to_owned());
-        let channel = channels.get_mut(&channel).ok_or_else(gone)?;
-        let Some(queue) = queues.get_mut(&channel.queue) else { return Ok(Next::Ended) };
-        if channel.is_cancelled {
-            return Ok(Next::Ended);
-        }
-        if channel.unsettled.len() >= channel.prefetch {
-            return Ok(Next::Later);
-        }
-        let Some(waiting) = queue.ready.pop_front() else { return Ok(Next::Later) };
-        channel.last_tag += 1;
-        channel.unsettled.insert(channel.last_tag, waiting.clone());
-        Ok(Next::Delivery(Box::new(delivery(channel.last_tag, waiting))))
-    }
-}
-
-enum Next {
-    Delivery(Box<Delivery>),
-    Later,
-    Ended,
-}
-
-fn delivery(tag: Tag, waiting: Waiting) -> Delivery {
-    let Waiting { mut message, returns, .. } = waiting;
-    if returns > 0 {
-        message.properties.set_header("x-delivery-count", i64::from(returns));
-    }
-    Delivery {
-        tag,
-        returns,
-        exchange: message.exchange,
-        routing_key: message.routing_key,
-        properties: message.properties,
-        body: message.body,
-    }
-}
-
-impl State {
-    fn route(&mut self, message: &Outgoing, now: Micros) -> bool {
-        let Outgoing { exchange, routing_key, .. } = message;
-        let is_bound = |queue: &QueueState| {
-            (exchange.is_empty() && queue.declared.name == *routing_key)
-                || queue
-                    .declared
-                    .bindings
-                    .iter()
-                    .any(|(bound, pattern)| bound == exchange && matches(pattern, routing_key))
-        };
-        let mut is_routed = false;
-        for queue in self.queues.values_mut().filter(|queue| is_bound(queue)) {
-            let expires_at = match queue.declared.role {
-                Role::Retry { delay } => {
-                    let own = message.properties.expiration.as_deref();
-                    let own = own.and_then(|ms| ms.parse().ok());
-                    let own = own.map(std::time::Duration::from_millis);
-                    Some(now + own.map_or(delay, |own| own.min(delay)))
-                }
-                Role::Work | Role::Dead | Role::Parked => None,
-            };
-            queue.ready.push_back(Waiting { message: message.clone(), returns: 0, expires_at });
-            is_routed = true;
-        }
-        is_routed
-    }
-
-    /// Dead-letters what has waited long enough; only the head of a queue expires.
-    fn expire(&mut self, now: Micros) {
-        let mut expired = Vec::new();
-        for queue in self.queues.values_mut() {
-            while queue
-                .ready
-                .front()
-                .is_some_and(|head| head.expires_at.is_some_and(|at| at <= now))
-                && let Some(waiting) = queue.ready.pop_front()
-            {
-                let mut message = waiting.message;
-                if let Some((exchange, key)) = queue.declared.dead_letter() {
-                    message.exchange = exchange.to_owned();
-                    if let Some(key) = key {
-                        message.routing_key = key.to_owned();
-                    }
-                }
-                message.properties.expiration = None;
-                message.properties.set_header("x-death", HeaderValue::List(vec![]));
-                expired.push(message);
-            }
-        }
-        for message in expired {
-            self.route(&message, now);
-        }
-    }
-
-    /// Gives back what a channel has not settled, in its old order, and counts the return.
-    fn close(&mut self, channel: u64) {
-        let Some(channel) = self.channels.remove(&channel) else { return };
-        let Some(queue) = self.queues.get_mut(&channel.queue) else { return };
-        for mut waiting in channel.unsettled.into_values().rev() {
-            waiting.returns += 1;
-            queue.ready.push_front(waiting);
-        }
-    }
-}
-
-/// Whether a topic pattern matches a key; patterns are exact but for a leading `*` word.
-fn matches(pattern: &str, key: &str) -> bool {
-    match pattern.strip_prefix("*.") {
-        Some(rest) => key.split_once('.').is_some_and(|(_, tail)| tail == rest),
-        None => pattern == key,
+        state.take(channel)
     }
 }
 
@@ -198,21 +93,9 @@ impl Broker for MemoryBroker {
         prefetch: u16,
     ) -> Result<(MemoryDeliveries, MemoryAcks), BrokerError> {
         let mut state = self.lock();
-        if !state.queues.contains_key(queue) {
-            return Err(BrokerError::Unavailable(format!("no queue {queue}")));
-        }
-        state.last_channel += 1;
-        let channel = state.last_channel;
-        state.channels.insert(
-            channel,
-            Channel {
-                queue: queue.to_owned(),
-                prefetch: prefetch.into(),
-                last_tag: 0,
-                is_cancelled: false,
-                unsettled: BTreeMap::new(),
-            },
-        );
+        self.expect_uncut(&state)?;
+        let channel = state.open(self.connection, queue, prefetch)?;
+        drop(state);
         let open = Arc::new(OpenChannel { broker: self.clone(), channel });
         Ok((MemoryDeliveries(open.clone()), MemoryAcks(open)))
     }
@@ -223,18 +106,21 @@ impl Broker for MemoryBroker {
 
     async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
         let mut state = self.lock();
+        self.expect_uncut(&state)?;
         state.expire(self.clock.now());
-        let found = state.queues.get(queue);
-        let found = found.ok_or_else(|| BrokerError::Unavailable(format!("no queue {queue}")))?;
-        let ready = u32::try_from(found.ready.len()).unwrap_or(u32::MAX);
-        let consumers = state.channels.values().filter(|channel| channel.queue == queue);
-        let consumers = consumers.filter(|channel| !channel.is_cancelled).count();
-        Ok(Depth { ready, consumers: u32::try_from(consumers).unwrap_or(u32::MAX) })
+        state.depth(queue)
     }
 
-    /// Memory does not go away.
+    /// Memory does not go away by itself.
     async fn watch(&self, _: &Health) -> BrokerError {
-        std::future::pending().await
+        loop {
+            let mut change = std::pin::pin!(self.arrivals.notified());
+            change.as_mut().enable();
+            if let Err(cut) = self.expect_uncut(&self.lock()) {
+                return cut;
+            }
+            change.await;
+        }
     }
 
     /// A channel closes with the last of its halves.
@@ -271,8 +157,9 @@ impl Deliveries for MemoryDeliveries {
                 Next::Later => {}
             }
             tokio::select! {
+                biased;
                 () = arrival => {}
-                () = broker.clock.sleep(std::time::Duration::from_millis(10)) => {}
+                () = broker.clock.sleep(broker.next_expiry()) => {}
             }
         }
     }
@@ -285,9 +172,7 @@ impl Deliveries for MemoryDeliveries {
     }
 
     async fn cancel(&mut self) -> Result<(), BrokerError> {
-        if let Some(channel) = self.0.broker.lock().channels.get_mut(&self.0.channel) {
-            channel.is_cancelled = true;
-        }
+        self.0.broker.lock().cancel(self.0.channel);
         self.0.broker.arrivals.notify_waiters();
         Ok(())
     }
@@ -298,11 +183,7 @@ pub struct MemoryAcks(Arc<OpenChannel>);
 
 impl Acks for MemoryAcks {
     async fn ack_up_to(&mut self, tag: Tag) -> Result<(), BrokerError> {
-        let mut state = self.0.broker.lock();
-        let gone = || BrokerError::Unavailable("the channel is closed".to_owned());
-        let channel = state.channels.get_mut(&self.0.channel).ok_or_else(gone)?;
-        channel.unsettled = channel.unsettled.split_off(&(tag + 1));
-        drop(state);
+        self.0.broker.lock().settle(self.0.channel, tag)?;
         self.0.broker.arrivals.notify_waiters();
         Ok(())
     }
@@ -321,6 +202,7 @@ impl Publisher for MemoryPublisher {
     async fn publish(&mut self, messages: &[Outgoing]) -> Result<Vec<Confirmation>, BrokerError> {
         let now = self.0.clock.now();
         let mut state = self.0.lock();
+        self.0.expect_uncut(&state)?;
         let confirmations = messages
             .iter()
             .map(|message| {

@@ -1,4 +1,4 @@
-//! The store seam in memory, for every domain alike: transactions that never overlap.
+//! The store seam in memory, for every domain alike: transactions that overlap, and lock what they touch.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::clock::{Clock, Micros};
 use crate::domain::{Cause, Domain, Timer, TimerChange};
 use crate::letter::{Explanation, Letter};
+use crate::memory::locks::{Locks, Row};
 use crate::message::Outgoing;
 use crate::pause::Pause;
 use crate::store::{Changes, Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
@@ -18,6 +19,7 @@ use crate::store::{Changes, Claim, DueTimer, Standing, Store, StoreError, Unit, 
 /// A database in memory.
 pub struct MemoryStore<D: Domain> {
     content: Arc<Mutex<Content<D>>>,
+    locks: Arc<Locks<D::Key>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -72,28 +74,46 @@ impl<D: Domain> MemoryStore<D> {
             pause: None,
             suspects: BTreeMap::new(),
         };
-        Self { content: Arc::new(Mutex::new(content)), clock }
+        Self { content: Arc::new(Mutex::new(content)), locks: Arc::default(), clock }
     }
 
-    /// What it holds, for whoever wants to look or to meddle; no transaction runs meanwhile.
+    /// How often transactions would have waited for each other for ever; one of them was refused.
+    pub fn deadlocks(&self) -> u64 {
+        self.locks.deadlocks()
+    }
+
+    /// What it holds, for whoever wants to look or to meddle; no transaction gets on meanwhile.
     pub async fn content(&self) -> OwnedMutexGuard<Content<D>> {
         self.content.clone().lock_owned().await
     }
 }
 
-/// A transaction: it holds the whole store, and changes it when it commits.
+/// A transaction: nobody sees what it changes until it commits, and nobody else changes what it
+/// has locked.
 pub struct MemoryUnit<D: Domain> {
-    content: OwnedMutexGuard<Content<D>>,
+    id: u64,
+    content: Arc<Mutex<Content<D>>>,
+    locks: Arc<Locks<D::Key>>,
     now: Micros,
     claimed: Vec<(Cause, Processed)>,
     work: Option<Work<D>>,
+}
+
+impl<D: Domain> Drop for MemoryUnit<D> {
+    fn drop(&mut self) {
+        self.locks.release(self.id);
+    }
 }
 
 impl<D: Domain> Unit<D> for MemoryUnit<D> {
     async fn claim(&mut self, batch: Uuid, claims: &[Claim]) -> Result<Vec<Standing>, StoreError> {
         let mut standings = Vec::with_capacity(claims.len());
         for Claim { cause, body_hash, .. } in claims {
-            let Some(known) = self.content.inbox.get(cause) else {
+            let row = Row::Claim(cause.clone());
+            // Whoever claims it at this moment may still give it up.
+            self.locks.lock(self.id, &row).await?;
+            let content = self.content.lock().await;
+            let Some(known) = content.inbox.get(cause) else {
                 let processed = Processed { body_hash: *body_hash, batch, at: self.now };
                 self.claimed.push((cause.clone(), processed));
                 standings.push(Standing::Fresh);
@@ -101,8 +121,9 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
             };
             standings.push(Standing::Known {
                 body_hash: known.body_hash,
-                unsent: self.content.unsent(known.batch, cause),
+                unsent: content.unsent(known.batch, cause),
             });
+            self.locks.unlock(&row);
         }
         Ok(standings)
     }
@@ -112,11 +133,14 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
         keys: &BTreeSet<D::Key>,
     ) -> Result<BTreeMap<D::Key, D::State>, StoreError> {
         let mut found = BTreeMap::new();
-        let mut wanted: Vec<D::Key> = keys.iter().cloned().collect();
-        while let Some(key) = wanted.pop() {
-            if let Some(state) = self.content.states.get(&key)
-                && !found.contains_key(&key)
-            {
+        let mut wanted = keys.clone();
+        while let Some(key) = wanted.pop_first() {
+            // What isn't there can't be locked.
+            if found.contains_key(&key) || !self.content.lock().await.states.contains_key(&key) {
+                continue;
+            }
+            self.locks.lock(self.id, &Row::State(key.clone())).await?;
+            if let Some(state) = self.content.lock().await.states.get(&key) {
                 wanted.extend(D::leads_to(state));
                 found.insert(key, state.clone());
             }
@@ -126,13 +150,18 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
 
     async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
         let Changes { created, updated } = &work.changes;
-        let is_there = |key: &D::Key| self.content.states.contains_key(key);
+        for (key, _) in created {
+            self.locks.lock(self.id, &Row::State(key.clone())).await?;
+        }
+        let content = self.content.lock().await;
+        let is_there = |key: &D::Key| content.states.contains_key(key);
         if let Some((key, _)) = created.iter().find(|(key, _)| is_there(key)) {
             return Err(StoreError::Conflict(format!("{key:?} exists already")));
         }
         if let Some((key, _)) = updated.iter().find(|(key, _)| !is_there(key)) {
             return Err(StoreError::Conflict(format!("{key:?} does not exist")));
         }
+        drop(content);
         self.work = Some(Work {
             batch: work.batch,
             changes: Changes { created: created.clone(), updated: updated.clone() },
@@ -148,10 +177,13 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
 
     async fn commit(mut self) -> Result<(), StoreError> {
         let claimed = std::mem::take(&mut self.claimed);
-        self.content.inbox.extend(claimed);
-        if let Some(work) = self.work.take() {
-            self.content.absorb(work, self.now);
+        let work = self.work.take();
+        let mut content = self.content.lock().await;
+        content.inbox.extend(claimed);
+        if let Some(work) = work {
+            content.absorb(work, self.now);
         }
+        drop(content);
         Ok(())
     }
 
@@ -208,8 +240,14 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
     type Unit = MemoryUnit<D>;
 
     async fn begin(&self) -> Result<MemoryUnit<D>, StoreError> {
-        let content = self.content().await;
-        Ok(MemoryUnit { content, now: self.clock.now(), claimed: vec![], work: None })
+        Ok(MemoryUnit {
+            id: self.locks.unit(),
+            content: self.content.clone(),
+            locks: self.locks.clone(),
+            now: self.clock.now(),
+            claimed: vec![],
+            work: None,
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
