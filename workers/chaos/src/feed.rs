@@ -16,7 +16,9 @@ use crate::story::{HELD, Story};
 use crate::target::Target;
 
 /// How often a need is served again.
-pub const AGAIN: Duration = Duration::from_millis(300);
+const AGAIN: Duration = Duration::from_millis(300);
+/// How often another message is sent into a lock: too many of them, and nothing else gets through.
+const ANOTHER: Duration = Duration::from_secs(3);
 
 /// Serves one need of one worker, until dropped.
 pub struct Feed<'a> {
@@ -56,6 +58,11 @@ impl<'a> Feed<'a> {
             }
             _ => vec![],
         }
+    }
+
+    /// After how long the need is served again.
+    pub fn period(&self) -> Duration {
+        if self.need == Need::Setback && self.party != Party::Payment { ANOTHER } else { AGAIN }
     }
 
     /// Somebody sits on a row.

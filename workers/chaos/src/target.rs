@@ -26,8 +26,8 @@ const SETTINGS: [(&str, &str); 8] = [
     ("ORDERLY_STATEMENT_TIMEOUT_MS", "5000"),
     ("ORDERLY_LOG", "info,lapin=off"),
 ];
-/// How often a process is asked whether it has ended.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often a process is looked at.
+pub const LOOK: Duration = Duration::from_millis(10);
 
 /// Broker, databases, and the workers that run at the moment.
 pub struct Target {

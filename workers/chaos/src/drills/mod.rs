@@ -1,3 +1,8 @@
 //! Drills: one kind of fault each, of any size, with what was measured.
 
+pub mod crowds;
+pub mod failing;
+pub mod freezes;
 pub mod kills;
+pub mod panics;
+pub mod stops;

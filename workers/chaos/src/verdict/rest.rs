@@ -8,7 +8,7 @@ use orderly_e2e::{Client, Databases, eventually};
 use orderly_runtime::topology::{WORKERS, queues};
 
 use super::each;
-use crate::load::{Book, broker};
+use crate::load::{Book, broker, is_open};
 use crate::target::Target;
 
 /// How often everything must look the same in a row.
@@ -35,6 +35,7 @@ pub(super) async fn wait(target: &Target, book: &Book, limit: Duration) -> Resul
     let mut before = vec![];
     loop {
         let Look { open, counts } = look(target, &client, &databases, book).await?;
+        eprintln!("{open:?} {counts:?}");
         same = if open.is_empty() && counts == before { same + 1 } else { 0 };
         before = counts;
         if same >= LOOKS {
@@ -105,10 +106,6 @@ async fn missing(databases: &Databases, book: &Book) -> Result<usize> {
                AND status IN ('reserved', 'cancelling')";
     let waiting: i64 = databases.order.query_one(sql, &[&unpaid]).await?.get(0);
     Ok(book.orders.len() - usize::try_from(found + waiting)?)
-}
-
-fn is_open(ends: &[&str]) -> bool {
-    ends.contains(&"reserved")
 }
 
 /// Orders that nobody will ever pay for.
