@@ -1,0 +1,1 @@
+//! How soon work goes on after a server was killed.
