@@ -1,3 +1,4 @@
 //! Drills: one kind of fault each, of any size, with what was measured.
 
+pub mod cuts;
 pub mod recovery;
