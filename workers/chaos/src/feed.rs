@@ -17,7 +17,8 @@ use crate::target::Target;
 
 /// How often a need is served again.
 const AGAIN: Duration = Duration::from_millis(300);
-/// How often another message is sent into a lock: too many of them, and nothing else gets through.
+/// How often another message is sent into a lock, or to a provider that does not answer: too many
+/// of them, and nothing else gets through.
 const ANOTHER: Duration = Duration::from_secs(3);
 
 /// Serves one need of one worker, until dropped.
@@ -62,7 +63,10 @@ impl<'a> Feed<'a> {
 
     /// After how long the need is served again.
     pub fn period(&self) -> Duration {
-        if self.need == Need::Setback && self.party != Party::Payment { ANOTHER } else { AGAIN }
+        match (self.need, self.party) {
+            (Need::Setback, Party::Order | Party::Stock) | (Need::Due, Party::Stock) => ANOTHER,
+            _ => AGAIN,
+        }
     }
 
     /// Somebody sits on a row.
@@ -105,7 +109,6 @@ impl<'a> Feed<'a> {
                 self.database.execute(sql, &[&unanswered]).await?;
             }
             (Need::Due, _) => {
-                self.load.want(Story::Unanswered);
                 let sql = "UPDATE timers SET due_at = now() WHERE owner IN
                            (SELECT owner FROM timers LIMIT 5)";
                 self.database.execute(sql, &[]).await?;

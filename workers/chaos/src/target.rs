@@ -14,14 +14,16 @@ use orderly_runtime::topology::WORKERS;
 use crate::story::articles;
 
 /// Settings under which everything comes about sooner than in production.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 9] = [
     // Long enough for whatever holds a lock here; short rungs first.
     ("ORDERLY_RETRY_DELAYS_MS", "50,100,200,400,800,1000,1001,1002,1003,1004"),
     ("ORDERLY_RETRY_OUTSIDE_ATTEMPTS", "3"),
     ("ORDERLY_SWEEP_AFTER_MS", "1000"),
     ("ORDERLY_TIMER_PERIOD_MS", "200"),
-    ("ORDERLY_BREAKER_PAUSE_MS", "200"),
-    ("ORDERLY_BREAKER_PAUSE_MAX_MS", "1000"),
+    // Orders that nobody pays for keep failing here, and must not keep all others waiting.
+    ("ORDERLY_BREAKER_FAILURES_PERCENT", "100"),
+    ("ORDERLY_BREAKER_PAUSE_MS", "50"),
+    ("ORDERLY_BREAKER_PAUSE_MAX_MS", "200"),
     // A statement waits for a lock for a fifth of it.
     ("ORDERLY_STATEMENT_TIMEOUT_MS", "5000"),
     ("ORDERLY_LOG", "info,lapin=off"),

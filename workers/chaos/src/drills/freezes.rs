@@ -4,7 +4,6 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use orderly_contracts::routes::Party;
 use orderly_devstack::Worker;
 use orderly_faults::step::Step;
 use orderly_runtime::topology::WORKERS;
