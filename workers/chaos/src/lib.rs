@@ -6,6 +6,7 @@ pub mod figures;
 pub mod load;
 pub mod need;
 pub mod proxy;
+pub mod schedule;
 pub mod story;
 pub mod target;
 pub mod verdict;

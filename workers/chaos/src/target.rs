@@ -36,6 +36,8 @@ pub struct Target {
     // Fields drop in this order: workers first.
     crew: Vec<(Party, Worker)>,
     system: System,
+    /// Variables of the workers alone, such as proxies before their servers.
+    workers_own: Vec<(String, String)>,
     trace: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -61,7 +63,7 @@ impl Target {
         settings.extend(SETTINGS);
         settings.extend(extra);
         let system = System::prepare(bed, &settings).await?;
-        Ok(Self { crew: vec![], system, trace, _folder: folder })
+        Ok(Self { crew: vec![], system, workers_own: vec![], trace, _folder: folder })
     }
 
     /// Fills the shelves, which needs a stock worker.
@@ -77,7 +79,21 @@ impl Target {
 
     /// Starts a worker of `party` with further variables; it is the caller's.
     pub fn recruit(&self, party: Party, extra: &[(&str, &str)]) -> Result<Worker> {
-        self.system.launch(party.name(), &format!("failing-{party}-worker"), extra)
+        let own = self.workers_own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all: Vec<_> = own.chain(extra.iter().copied()).collect();
+        self.system.launch(party.name(), &format!("failing-{party}-worker"), &all)
+    }
+
+    /// Gives all workers to come, but nobody else, this variable.
+    pub fn set_for_workers(&mut self, name: &str, value: String) {
+        self.workers_own.push((name.to_owned(), value));
+    }
+
+    /// Starts one more worker of `party`, which keeps running; it may take its time to be ready.
+    pub fn enlist(&mut self, party: Party) -> Result<()> {
+        let worker = self.recruit(party, &[])?;
+        self.crew.push((party, worker));
+        Ok(())
     }
 
     /// Starts one more worker of `party`, which keeps running.
@@ -117,6 +133,11 @@ impl Target {
     /// The workers that keep running.
     pub fn crew(&mut self) -> &mut Vec<(Party, Worker)> {
         &mut self.crew
+    }
+
+    /// The same, to look at.
+    pub fn crew_ref(&self) -> &[(Party, Worker)] {
+        &self.crew
     }
 
     /// Where the worker of `party` is among them.

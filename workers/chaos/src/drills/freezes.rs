@@ -6,12 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use orderly_devstack::Worker;
 use orderly_faults::step::Step;
-use orderly_runtime::topology::WORKERS;
+use orderly_e2e::eventually;
+use orderly_runtime::broker::Broker;
+use orderly_runtime::topology::{WORKERS, dead_queue};
 
 use crate::drills::failing::Failing;
 use crate::drills::kills::warm;
 use crate::load::{Load, Measure};
-use crate::target::{Target, ready};
+use crate::target::Target;
 use crate::verdict::{Verdict, judge};
 
 /// Where they stop: with a message in hand, with locks in a transaction, with a commit that nobody
@@ -37,13 +39,12 @@ pub struct Freezes {
 pub struct Frozen {
     /// How many workers were stopped.
     pub count: usize,
-    /// How often the broker had dropped one by the time it went on.
-    pub dropped: usize,
     /// What the system was like afterwards.
     pub verdict: Verdict,
 }
 
-/// Stops workers of all services at all steps at the same time, beside others that go on; judges.
+/// Stops workers of all services at all steps at the same time, beside others that go on, until the
+/// broker has given up all of them; lets them go on; judges.
 pub async fn run(freezes: Freezes) -> Result<Frozen> {
     let mut target = Target::prepare(&[]).await?;
     target.employ_all().await?;
@@ -67,24 +68,23 @@ pub async fn run(freezes: Freezes) -> Result<Frozen> {
         }
     }
     tokio::time::sleep(freezes.pause).await;
-    let count = zombies.len();
-    let mut dropped = 0;
-    for (party, mut zombie) in zombies {
-        let before = zombie.process.output().len();
-        zombie.process.signal("CONT")?;
-        orderly_e2e::eventually(&format!("the stopped {party} worker to see it"), async || {
-            zombie.process.expect_running()?;
-            let said = zombie.process.output()[before..].contains("ERROR");
-            Ok((said || zombie.is_ready()).then_some(()))
+    for party in WORKERS {
+        let queue = dead_queue(party);
+        let what = format!("the broker to know only one consumer of {queue}");
+        eventually(&what, async || {
+            let depth = target.system().client.broker().depth(&queue).await?;
+            Ok((depth.consumers == 1).then_some(()))
         })
         .await?;
-        dropped += usize::from(zombie.process.output()[before..].contains("ERROR"));
-        ready(&mut zombie).await?;
+    }
+    let count = zombies.len();
+    for (party, mut zombie) in zombies {
+        zombie.process.signal("CONT")?;
         target.take_on(party, zombie).await?;
     }
     let book = load.end().await?;
     let verdict = judge(&mut target, &book, RESTS).await?;
-    Ok(Frozen { count, dropped, verdict })
+    Ok(Frozen { count, verdict })
 }
 
 /// Whether a process is stopped by a signal.

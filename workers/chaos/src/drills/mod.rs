@@ -7,4 +7,7 @@ pub mod freezes;
 pub mod kills;
 pub mod panics;
 pub mod recovery;
+pub mod rig;
+pub mod schedules;
 pub mod stops;
+pub mod troubled;

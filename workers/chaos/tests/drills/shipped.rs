@@ -20,7 +20,9 @@ fn words() -> Vec<&'static str> {
 /// Which of the words are in a program.
 fn found(path: &Path) -> Result<BTreeSet<&'static str>> {
     let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-    let is_in = |word: &&str| bytes.windows(word.len()).any(|part| part == word.as_bytes());
+    // What is no text holds no words.
+    let texts: Vec<&str> = bytes.utf8_chunks().map(|chunk| chunk.valid()).collect();
+    let is_in = |word: &&str| texts.iter().any(|text| text.len() >= word.len() && text.contains(*word));
     Ok(words().into_iter().filter(is_in).collect())
 }
 
