@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use orderly_contracts::Reason;
 use orderly_contracts::routes::{PAYMENT_EFFECTS, Party, route};
 use orderly_runtime::domain::TIMER;
 use uuid::Uuid;
@@ -139,7 +140,10 @@ impl Checker {
                     self.retried.insert((queue, copy));
                 }
             }
-            Published::Letter { copy, queue, .. } => {
+            Published::Letter { copy, queue, reason, .. } => {
+                if self.effects.contains(&copy.name) && reason == Reason::UnknownOrder.code() {
+                    self.violations.push(Violation::claim_kept(&copy.name));
+                }
                 if !self.seen.contains(&(queue.clone(), copy.clone())) {
                     self.violations.push(Violation::letter_unlike(&queue, &copy.name));
                 }

@@ -101,6 +101,8 @@ pub enum Published {
         copy: Arrived,
         /// The queue the message was taken from.
         queue: String,
+        /// Why it was given up, as a code.
+        reason: String,
     },
 }
 

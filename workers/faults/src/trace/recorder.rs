@@ -162,7 +162,8 @@ fn published_as(message: &Outgoing) -> Published {
                 attempts: letter.explanation.attempts,
             };
             let queue = letter.explanation.queue;
-            Published::Letter { letter: letter.explanation.id, copy, queue }
+            let reason = letter.explanation.reason.code().to_owned();
+            Published::Letter { letter: letter.explanation.id, copy, queue, reason }
         }
         _ => Published::Output { sent: Sent::of(message), cause: causation(&message.properties) },
     }

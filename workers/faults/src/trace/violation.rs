@@ -50,6 +50,11 @@ impl Violation {
         Self::new("letter_unlike", text)
     }
 
+    pub(super) fn claim_kept(name: &Name) -> Self {
+        let text = format!("{name} is given up, but its later copies would pass for duplicates");
+        Self::new("claim_kept", text)
+    }
+
     pub(super) fn retry_unlike(queue: &str, name: &Name, attempts: u32) -> Self {
         let text =
             format!("{name} of {queue} goes to attempt {attempts} without the one before it");
