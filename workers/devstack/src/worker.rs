@@ -43,10 +43,19 @@ impl Worker {
         environment: &Environment,
         logs: &Path,
     ) -> Result<Self> {
+        Self::start_as(&bin.join(format!("{service}-worker")), service, environment, logs)
+    }
+
+    /// Starts `program` as the worker of `service`: one that is not the shipped one, but does its work.
+    pub fn start_as(
+        program: &Path,
+        service: &str,
+        environment: &Environment,
+        logs: &Path,
+    ) -> Result<Self> {
         let name = variable(service, "HTTP");
         let address = environment.get(&name).with_context(|| format!("{name} is missing"))?.clone();
-        let program = bin.join(format!("{service}-worker"));
-        let process = start_program(&program, &[], environment, logs)?;
+        let process = start_program(program, &[], environment, logs)?;
         Ok(Self { process, address })
     }
 

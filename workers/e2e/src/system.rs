@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use orderly_contracts::routes::Party;
-use orderly_devstack::{Endpoints, Environment, TestBed, Worker};
+use orderly_devstack::{Endpoints, Environment, TestBed, Worker, variable};
 use orderly_runtime::amqp::broker::AmqpBroker;
 use orderly_runtime::amqp::declare::declare;
 use orderly_runtime::broker::Broker;
@@ -89,7 +89,7 @@ impl System {
     pub fn start_worker(&mut self, service: &str) -> Result<usize> {
         let mut environment = self.environment.clone();
         let fresh = self.bed.env();
-        let http = format!("ORDERLY_{}_HTTP", service.to_uppercase());
+        let http = variable(service, "HTTP");
         let is_first = !self.workers.iter().any(|worker| worker.process.name().contains(service));
         if !is_first {
             // A second replica needs an address of its own.
@@ -102,6 +102,25 @@ impl System {
         worker.wait_ready()?;
         self.workers.push(worker);
         Ok(self.workers.len() - 1)
+    }
+
+    /// Starts `program`, such as `failing-stock-worker`, as one more worker of `service` with
+    /// further variables. It may be about to fail, so nobody waits for it, and it is the caller's.
+    pub fn launch(&self, service: &str, program: &str, extra: &[(&str, &str)]) -> Result<Worker> {
+        let mut environment = self.environment.clone();
+        let address = format!("127.0.0.1:{}", orderly_devstack::free_port()?);
+        environment.insert(variable(service, "HTTP"), address);
+        environment.extend(extra.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        Worker::start_as(&self::program(program)?, service, &environment, self.logs.path())
+    }
+
+    /// Runs `orderly` with these arguments; whether it succeeded, and what it says.
+    pub fn orderly(&self, arguments: &[&str]) -> Result<(bool, String)> {
+        let mut orderly = Command::new(program("orderly")?);
+        orderly.args(arguments).envs(&self.environment).env_remove("ORDERLY_TEST_NODES");
+        let output = orderly.output()?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
     }
 
     /// Connects the client and the databases again, after a restart of the nodes.
@@ -159,10 +178,13 @@ pub(crate) fn database_address(
         .with_context(|| format!("{prefix}_URL is missing"))
 }
 
-/// A program of the project, where this test's own binary was built; the folder itself for `""`.
+/// A program of the project, where this one was built; the folder itself for `""`.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(|deps| deps.parent()).context("a test lies in a folder")?;
+    let own = std::env::current_exe()?;
+    let folder = own.parent().context("a program lies in a folder")?;
+    // Tests lie one folder deeper than the programs they start.
+    let is_test = folder.file_name().is_some_and(|name| name == "deps");
+    let folder = if is_test { folder.parent().context("so does a test")? } else { folder };
     Ok(folder.join(name))
 }
 

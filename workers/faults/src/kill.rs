@@ -16,7 +16,7 @@ use crate::trace::recorder::Recorder;
 
 /// The variable that says where to fail, such as `after-commit:3`.
 pub const FAIL_AT: &str = "FAIL_AT";
-/// The variable that says how: `kill` (the default), `panic` or `freeze`.
+/// The variable that says how: `kill` (the default), `panic`, `stop` or `freeze`.
 pub const FAIL_HOW: &str = "FAIL_HOW";
 /// The variable that names the file a trace is appended to.
 pub const TRACE: &str = "TRACE";
@@ -32,6 +32,7 @@ pub fn run<D: Domain, T: Tables<D>, E: Effect>(worker: Worker<D, T, E>) -> ExitC
     };
     let failure = match std::env::var(FAIL_HOW).as_deref() {
         Ok("panic") => fail_by_panic,
+        Ok("stop") => stop,
         Ok("freeze") => freeze,
         _ => kill,
     };
@@ -47,6 +48,11 @@ fn kill() {
     let _ = kill_process(getpid(), Signal::KILL);
     // The signal may take a moment to arrive, and nothing may happen in it.
     freeze();
+}
+
+/// Stops this process as a whole; it goes on here once it gets SIGCONT, and knows nothing of it.
+fn stop() {
+    let _ = kill_process(getpid(), Signal::STOP);
 }
 
 fn fail_by_panic() {

@@ -32,6 +32,8 @@ pub struct Checker {
     effects: HashSet<Name>,
     /// Transactions that may have been committed, by the messages that had their effect in them.
     perhaps: HashMap<Name, Effects>,
+    /// Transactions that were taken for committed by what others saw of them, before their own note.
+    presumed: Vec<Effects>,
     /// Outputs that were decided, and what they look like.
     decided: HashMap<Name, u64>,
     outputs_of: HashMap<Name, Vec<Sent>>,
@@ -63,6 +65,7 @@ impl Checker {
             seen: HashSet::new(),
             effects: HashSet::new(),
             perhaps: HashMap::new(),
+            presumed: vec![],
             decided: HashMap::new(),
             outputs_of: HashMap::new(),
             confirmed: HashSet::new(),
@@ -91,7 +94,12 @@ impl Checker {
                     }
                 }
             }
-            Event::Committed(effects) => self.committed(effects),
+            Event::Committed(effects) => {
+                match self.presumed.iter().position(|presumed| *presumed == effects) {
+                    Some(place) => drop(self.presumed.swap_remove(place)),
+                    None => self.committed(effects),
+                }
+            }
             Event::Published(messages) => {
                 for (published, taken) in messages {
                     self.published(published, taken);
@@ -106,7 +114,7 @@ impl Checker {
         if !self.effects.contains(name)
             && let Some(effects) = self.perhaps.get(name).cloned()
         {
-            self.committed(effects);
+            self.presume(effects);
         }
     }
 
@@ -183,8 +191,14 @@ impl Checker {
         let has_it =
             |effects: &&Effects| effects.outputs.iter().any(|(_, outputs)| outputs.contains(sent));
         let Some(effects) = self.perhaps.values().find(has_it).cloned() else { return false };
-        self.committed(effects);
+        self.presume(effects);
         true
+    }
+
+    /// It was committed; whoever committed it has died before saying so, or is about to say so.
+    fn presume(&mut self, effects: Effects) {
+        self.presumed.push(effects.clone());
+        self.committed(effects);
     }
 
     fn acked(&mut self, channel: Uuid, up_to: u64) {

@@ -20,7 +20,7 @@ impl TraceFile {
     }
 
     /// All events of a trace, in order. The line that a killed process was writing may lack its
-    /// end; such a line is told by its number and what it looks like, and is left out.
+    /// end; such a line is no event, and is left out.
     pub fn read(path: &Path) -> std::io::Result<Vec<Event>> {
         let mut events = Vec::new();
         for line in BufReader::new(File::open(path)?).lines() {
@@ -31,10 +31,12 @@ impl TraceFile {
 }
 
 impl Sink for TraceFile {
-    /// One write a line: the system appends it as a whole, whatever other processes do.
+    /// One write a line: the system appends it as a whole, whatever other processes do. It begins
+    /// with a line feed, or it would hang on to what a killed process has left without one.
     fn note(&self, event: Event) {
         let Some(file) = &self.0 else { return };
-        let mut line = serde_json::to_vec(&event).expect("events always serialise");
+        let mut line = vec![b'\n'];
+        serde_json::to_writer(&mut line, &event).expect("events always serialise");
         line.push(b'\n');
         let mut file = file.lock().expect("nobody panics while writing a trace");
         file.write_all(&line).expect("the trace's file can be written");

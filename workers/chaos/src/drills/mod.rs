@@ -1,0 +1,3 @@
+//! Drills: one kind of fault each, of any size, with what was measured.
+
+pub mod kills;
