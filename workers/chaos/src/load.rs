@@ -137,8 +137,8 @@ impl Run {
     async fn publish_all(mut self) -> Result<Book> {
         let a_tick = (self.measure.rate as usize * TICK.as_millis() as usize / 1_000).max(1);
         loop {
-            let is_stopped = self.shared.is_stopped.load(Ordering::Relaxed)
-                || self.placed >= self.measure.most;
+            let is_stopped =
+                self.shared.is_stopped.load(Ordering::Relaxed) || self.placed >= self.measure.most;
             let mut due = self.due(is_stopped);
             if !is_stopped && self.line.backlog().await < BACKLOG {
                 for _ in 0..a_tick.min(self.measure.most - self.placed) {
@@ -176,7 +176,8 @@ impl Run {
         self.placed += 1;
         let messages = story.messages(&id, &mut self.rng);
         if let Some(reasons) = story.letter() {
-            let ids = messages.iter().filter_map(|(_, message)| message.properties.message_id.clone());
+            let ids =
+                messages.iter().filter_map(|(_, message)| message.properties.message_id.clone());
             self.book.letters.extend(ids.map(|id| (id, reasons)));
         }
         if story == Story::Unanswered {

@@ -60,7 +60,8 @@ pub fn need(party: Party, step: Step) -> Result<Need, &'static str> {
 
 /// Every worker with every step that it can come to.
 pub fn reachable() -> Vec<(Party, Step)> {
-    let all = WORKERS.into_iter().flat_map(|party| Step::ALL.iter().map(move |step| (party, *step)));
+    let all =
+        WORKERS.into_iter().flat_map(|party| Step::ALL.iter().map(move |step| (party, *step)));
     all.filter(|(party, step)| need(*party, *step).is_ok()).collect()
 }
 

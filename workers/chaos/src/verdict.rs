@@ -119,8 +119,7 @@ async fn come_to_rest(
 /// Each order ended as it had to, and there is no other.
 async fn judge_ends(databases: &Databases, book: &Book, verdict: &mut Verdict) -> Result<()> {
     let rows = databases.order.query("SELECT order_id, status FROM orders", &[]).await?;
-    let found: BTreeMap<String, String> =
-        rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let found: BTreeMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     for (order, ends) in &book.orders {
         match found.get(order) {
             Some(status) if ends.contains(&status.as_str()) => {}

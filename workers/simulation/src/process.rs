@@ -77,7 +77,7 @@ impl<D: Domain, E: Effect> Program<D, E> {
     /// Starts a process, whose randomness follows from `seed`.
     pub fn start(&self, surroundings: &Surroundings, seed: u64) -> Process {
         let Surroundings { broker, tape, sky, lines, clock, batch_messages, bug } = surroundings;
-        let weather = Weather::new(&self.store, broker, tape, sky, lines);
+        let weather = Weather::new(&self.store, broker, tape, sky, lines, seed);
         let entropy = Arc::new(Seeded::new(seed));
         let mut config = CONFIGS[&D::PARTY].clone();
         config.batch.messages = *batch_messages;

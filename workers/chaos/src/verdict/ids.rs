@@ -12,11 +12,7 @@ use crate::load::Book;
 
 /// Every message of a client is in an inbox or has a letter, and nothing else is or has; letters
 /// are open about what was meant to die, for the reason it was meant to, and about nothing else.
-pub(super) async fn judge(
-    databases: &Databases,
-    book: &Book,
-    verdict: &mut Verdict,
-) -> Result<()> {
+pub(super) async fn judge(databases: &Databases, book: &Book, verdict: &mut Verdict) -> Result<()> {
     let mut arrived = BTreeSet::new();
     let mut letters: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (_, database) in each(databases) {
@@ -30,9 +26,10 @@ pub(super) async fn judge(
         for row in database.query(sql, &[]).await? {
             let (id, reason, kind): (String, String, Option<String>) =
                 (row.get(0), row.get(1), row.get(2));
-            let is_expected = book.letters.get(&id).is_some_and(|reasons| {
-                reasons.iter().any(|expected| expected.code() == reason)
-            });
+            let is_expected = book
+                .letters
+                .get(&id)
+                .is_some_and(|reasons| reasons.iter().any(|expected| expected.code() == reason));
             // The calls for orders that nobody will ever pay for.
             let is_unanswered =
                 kind.as_deref() == Some("payment.execute.v1") && reason == "exhausted";

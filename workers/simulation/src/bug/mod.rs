@@ -48,7 +48,7 @@ bugs! {
     /// An ack reaches as far as deliveries have come, not as far as they are settled.
     AckAhead => ["ack_without_effect", "ack_before_outputs"];
     /// Every message is taken for a new one.
-    InboxOff => ["effect_twice"];
+    InboxOff => ["output_changed", "effect_twice"];
     /// A statement fails, and the transaction is committed all the same.
     CommitAfterError => ["ack_without_effect", "published_uncommitted"];
     /// A commit whose outcome is unknown is taken for done.

@@ -51,15 +51,17 @@ impl Lines {
 }
 
 impl<D: Domain> Weather<D> {
-    /// The servers `store` and `broker` under `sky`. What truly happens to them goes on `tape`.
+    /// The servers `store` and `broker` under `sky`, for a process of this number. What truly
+    /// happens to them goes on `tape`.
     pub fn new(
         store: &Arc<MemoryStore<D>>,
         broker: &MemoryBroker,
         tape: &Tape,
         sky: &Arc<Sky>,
         lines: &Lines,
+        process: u64,
     ) -> Self {
-        let recorder = Arc::new(Recorder::new(tape.clone()));
+        let recorder = Arc::new(Recorder::new(tape.clone(), process));
         let taped = Arc::new(InterposedStore::new(store.clone(), recorder.clone()));
         Self {
             store: Arc::new(WeatherStore::new(taped, sky.clone())),
