@@ -12,7 +12,7 @@ use crate::sky::{Climate, Strike};
 use crate::weather::SQL_POISON;
 
 /// For how long clients send and processes come to harm, in milliseconds of virtual time.
-const STORM_MS: u64 = 2_000;
+const STORM_MS: u64 = 1_000;
 /// The articles that there are.
 const ARTICLES: [&str; 2] = ["chair", "lamp"];
 
@@ -77,9 +77,9 @@ impl Plan {
             climate: climate(&mut rng),
             replicas,
             batch_messages: [1, 2, 5, 500][rng.usize(..4)],
-            ask_again_ms: rng.u64(400..1_200),
-            give_up_ms: [2_000, 60_000][rng.usize(..2)],
-            expiry_ms: has_expiry.then(|| rng.u64(1_000..3_000)),
+            ask_again_ms: rng.u64(300..900),
+            give_up_ms: [1_000, 60_000][rng.usize(..2)],
+            expiry_ms: has_expiry.then(|| rng.u64(500..2_000)),
             pays_outside: rng.bool(),
             storm_ms: STORM_MS + rng.u64(..STORM_MS),
             sendings: sendings(&mut rng),
@@ -97,6 +97,7 @@ fn climate(rng: &mut Rng) -> Climate {
     };
     Climate {
         often: some.into_iter().map(|strike| (strike, often(strike)[rng.usize(..3)])).collect(),
+        slow_percent: [5, 20, 40][rng.usize(..3)],
         delay_max_ms: [3, 15, 60][rng.usize(..3)],
         counts_returns: rng.bool(),
     }
@@ -110,7 +111,7 @@ fn mishaps(rng: &mut Rng, processes: usize) -> Vec<(u64, Mishap)> {
             let mishap = match rng.u8(..8) {
                 0 => Mishap::CutAll,
                 1 | 2 => Mishap::Stop(process),
-                3 => Mishap::Crash(process, rng.u64(..4_000)),
+                3 => Mishap::Crash(process, rng.u64(..2_000)),
                 _ => Mishap::Crash(process, rng.u64(..300)),
             };
             (rng.u64(..STORM_MS), mishap)

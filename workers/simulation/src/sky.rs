@@ -62,6 +62,8 @@ strikes! {
 pub struct Climate {
     /// In a thousand.
     pub often: BTreeMap<Strike, u32>,
+    /// How many answers in a hundred take any time at all.
+    pub slow_percent: u8,
     /// The longest delay of an answer, in milliseconds.
     pub delay_max_ms: u64,
     /// Whether the broker counts how often a message came back.
@@ -118,11 +120,12 @@ impl Sky {
         self.rng().usize(..bound.max(1))
     }
 
-    /// Waits as long as an answer takes; half of them take no time at all.
+    /// Waits as long as an answer takes.
     pub async fn delay(&self) {
         let ms = {
             let mut rng = self.rng();
-            if rng.bool() { 0 } else { rng.u64(..=self.climate.delay_max_ms) }
+            let is_slow = rng.u8(..100) < self.climate.slow_percent;
+            if is_slow { rng.u64(..=self.climate.delay_max_ms) } else { 0 }
         };
         if ms > 0 {
             tokio::time::sleep(Duration::from_millis(ms)).await;

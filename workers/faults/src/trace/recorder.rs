@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::between::Between;
 use crate::trace::event::{
-    Arrived, Effects, Event, Name, Published, Sent, attempts, causation, hash,
+    Arrived, Effects, Event, Name, Published, Sent, attempts, beginning, causation, hash,
 };
 
 /// Where events go.
@@ -45,7 +45,7 @@ pub struct Channel {
 /// A transaction, as far as it has come.
 #[derive(Default)]
 pub struct Seen {
-    claimed: Vec<Cause>,
+    claimed: Vec<(Cause, u64)>,
     effects: Effects,
 }
 
@@ -104,9 +104,9 @@ impl<D: Domain, S: Sink> Between<D> for Recorder<S> {
     ) -> Result<Vec<Standing>, StoreError> {
         let standings = unit.claim(batch, claims).await?;
         let mut known = Vec::new();
-        for (Claim { cause, .. }, standing) in claims.iter().zip(&standings) {
+        for (Claim { cause, body_hash, .. }, standing) in claims.iter().zip(&standings) {
             match standing {
-                Standing::Fresh => own.claimed.push(cause.clone()),
+                Standing::Fresh => own.claimed.push((cause.clone(), beginning(body_hash))),
                 Standing::Known { .. } => known.push(cause.into()),
             }
         }
@@ -122,9 +122,9 @@ impl<D: Domain, S: Sink> Between<D> for Recorder<S> {
         own: &mut Seen,
         work: &Work<D>,
     ) -> Result<(), StoreError> {
-        let kept = own.claimed.iter().filter(|cause| !work.disclaimed.contains(cause));
+        let kept = own.claimed.iter().filter(|(cause, _)| !work.disclaimed.contains(cause));
         own.effects = Effects {
-            of: kept.map(|cause| (Name::from(cause), None)).collect(),
+            of: kept.map(|(cause, body)| (Name::from(cause), *body)).collect(),
             outputs: work
                 .outputs
                 .iter()

@@ -23,6 +23,11 @@ impl Violation {
         Self::new("ack_without_effect", text)
     }
 
+    pub(super) fn conflict_swallowed(name: &Name) -> Self {
+        let text = format!("{name} with another body was acknowledged without a letter");
+        Self::new("conflict_swallowed", text)
+    }
+
     pub(super) fn ack_before_outputs(name: &Name, output: &Name) -> Self {
         let text = format!("{name} was acknowledged before its output {output} was confirmed");
         Self::new("ack_before_outputs", text)

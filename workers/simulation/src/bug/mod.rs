@@ -59,6 +59,8 @@ bugs! {
     SweepOff => ["not_at_rest", "output_lost"];
     /// A message that goes to the retry ladder or the dead letters keeps its claim.
     ClaimKept => ["claim_kept"];
+    /// A copy with another body passes for a duplicate.
+    ConflictSwallowed => ["conflict_swallowed"];
     /// A returned message counts as confirmed.
     ReturnedIsConfirmed => ["ack_before_outputs", "ack_without_effect"];
     /// A refused message counts as confirmed.

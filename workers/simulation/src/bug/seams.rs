@@ -153,6 +153,14 @@ impl<D: Domain> Between<D> for Bugged {
                 }
                 Ok(standings)
             }
+            Ok(mut standings) if self.is(Bug::ConflictSwallowed) => {
+                for (standing, claim) in standings.iter_mut().zip(claims) {
+                    if let Standing::Known { body_hash, .. } = standing {
+                        *body_hash = claim.body_hash;
+                    }
+                }
+                Ok(standings)
+            }
             Err(_) if self.is(Bug::CommitAfterError) => {
                 *has_failed = true;
                 Ok(vec![Standing::Fresh; claims.len()])
