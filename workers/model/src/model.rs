@@ -8,9 +8,10 @@ use crate::system::{Action, System};
 
 type Condition = fn(&System, &Moment) -> bool;
 
-/// Whether a moment keeps the rule with this number.
-fn keeps<const RULE: usize>(_: &System, moment: &Moment) -> bool {
-    moment.broken & (1 << RULE) == 0
+/// Whether a moment keeps the rule with this number. The checker reports the last that does not;
+/// it is told of the first alone, to which the way is shortest.
+fn keeps<const RULE: usize>(system: &System, moment: &Moment) -> bool {
+    moment.broken & (1 << RULE) == 0 || !system.is_first_to_break(RULE)
 }
 
 /// Whether the scene with this number has happened; true once, for once is enough.

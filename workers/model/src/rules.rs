@@ -37,7 +37,8 @@ pub enum Rule {
     ConfirmedIsWhole,
     /// At rest: rejected and cancelled mean that nothing is held and nothing is charged.
     UndoneIsNothing,
-    /// At rest: the provider has done what the ledger says.
+    /// At rest: the provider has done what the ledger says, or people know that it contradicts
+    /// itself.
     ProviderAgrees,
 }
 
@@ -200,7 +201,9 @@ impl View<'_> {
         let books = self.moment.books.orders[order];
         let provider = self.moment.provider[order];
         let has_money = provider.charge == Charge::Approved && !provider.is_refunded;
-        let agrees = !self.configuration.calls || has_money == (books.provider > 0);
+        let is_excused = self.configuration.contrary && books.has_letter;
+        let agrees = has_money == (books.provider > 0) || is_excused;
+        let agrees = agrees || !self.configuration.calls;
         let Some(saga) = self.saga(order) else {
             let acts = self.reservation(order).is_some() || self.payment(order).is_some();
             return breaks(acts, Rule::RestsEnded);

@@ -90,6 +90,7 @@ mod table {
     pub const REFUND_WANTED: Scene = scene("a refund waits for its charge", "payment.refund.v1", "requested", "requested refund wanted", "payment.execute.v1");
     pub const WANTED_APPROVED: Scene = scene("a charge with its refund waiting is approved", "payment.executed.v1", "refund wanted", "refunding", "payment.execute.v1");
     pub const WANTED_DECLINED: Scene = scene("a charge with its refund waiting is declined", "payment.executed.v1", "refund wanted", "voided", "payment.refunded.v1");
+    pub const CONTRADICTED_VOID: Scene = scene("the provider contradicts itself after a refund", "payment.executed.v1", "voided", "refunding", "payment.execute.v1");
     pub const CONTRADICTED: Scene = scene("the provider contradicts itself", "payment.executed.v1", "declined", "refunding", "payment.execute.v1");
     pub const KNOWN_AGAIN: Scene = scene("a duplicate is recognised", RECOGNISED, "", "", "");
     pub const NEW_AGAIN: Scene = scene("a duplicate is decided anew", DECIDED_ANEW, "", "", "");

@@ -195,11 +195,14 @@ fn event<D: Modelled>(
     changed: &[(usize, Number)],
     sends: Vec<&'static str>,
 ) -> Event {
-    let Some(place) = sent.order.map(D::place_of_order) else { return Event::default() };
+    let kind = sent.kind;
+    let Some(place) = sent.order.map(D::place_of_order) else {
+        return Event { kind, sends, ..Event::default() };
+    };
     let before = rows[place];
     let after = changed.iter().find(|(at, _)| *at == place).map_or(before, |(_, row)| *row);
     let (from, to) = (tables.words(before).to_owned(), tables.words(after).to_owned());
-    Event { kind: sent.kind, from, to, sends }
+    Event { kind, from, to, sends }
 }
 
 /// The workers.

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use orderly_contracts::Message;
+use orderly_contracts::payment::PaymentExecuted;
 use orderly_contracts::routes::Party;
-use orderly_runtime::domain::TIMER;
+use orderly_runtime::message::Outgoing;
 
 use crate::configuration::Configuration;
 use crate::moment::{Claim, Moment, Number};
 use crate::place::{ROWS, TIMERS};
-use crate::provider::{Outcome, operation};
+use crate::provider::Outcome;
 use crate::rules::{Rule, judge};
 use crate::scene::{DECIDED_ANEW, Event, ID_CONFLICT, RECOGNISED};
 use crate::service::{Effect, Workers};
@@ -71,6 +73,8 @@ pub struct System {
     happened: AtomicU32,
     /// Those of them that the checker has been told of.
     told: AtomicU32,
+    /// The rules that the checker has been told of.
+    broken: AtomicU32,
 }
 
 impl System {
@@ -82,8 +86,8 @@ impl System {
             effects: HashMap::new(),
             answers: HashMap::new(),
         };
-        let (happened, told) = (AtomicU32::new(0), AtomicU32::new(0));
-        Self { configuration, known: RwLock::new(known), happened, told }
+        let [happened, told, broken] = [0; 3].map(AtomicU32::new);
+        Self { configuration, known: RwLock::new(known), happened, told, broken }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {
@@ -96,7 +100,7 @@ impl System {
     }
 
     /// The number of a message that a client sends.
-    fn number(&self, sent: &orderly_runtime::message::Outgoing) -> Number {
+    fn number(&self, sent: &Outgoing) -> Number {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.tables.number_message(sent.clone(), "a client")
     }
@@ -126,9 +130,9 @@ impl System {
         for message in moment.flight.iter().copied() {
             let sent = known.tables.sent(message);
             let again = [false, true].into_iter().filter(|stays| !stays || may_stay);
-            match (sent.to, &sent.content, sent.order) {
-                (To::Provider, Content::Message(request, _), Some(order)) => {
-                    let (asked, contrary) = (operation(request), self.configuration.contrary);
+            match (sent.asks, sent.order) {
+                (Some(asked), Some(order)) => {
+                    let contrary = self.configuration.contrary;
                     let is_possible =
                         |outcome: &Outcome| outcome.is_possible(asked, moment, order, contrary);
                     for outcome in Outcome::ALL.into_iter().filter(is_possible) {
@@ -226,7 +230,10 @@ impl System {
                 again.iter().for_each(|output| moment.fly(*output));
                 return;
             }
-            Some(claim) if !claim.is_forgotten => return self.note(ID_CONFLICT),
+            Some(claim) if !claim.is_forgotten => {
+                self.note(ID_CONFLICT);
+                return self.file_conflict(moment, known.tables.sent(message));
+            }
             Some(_) => self.note(DECIDED_ANEW),
             None => {}
         }
@@ -252,6 +259,17 @@ impl System {
         known.tables.list(effect.outputs).iter().for_each(|output| moment.fly(*output));
     }
 
+    /// A message under the id of another is a dead letter. It takes an inbox that forgets to make
+    /// one, or a provider that answers one request in two ways.
+    fn file_conflict(&self, moment: &mut Moment, sent: &Sent) {
+        if self.configuration.left.purges == 0 && sent.kind != PaymentExecuted::KIND {
+            moment.broken |= Rule::NothingDies.bit();
+        }
+        if let Some(order) = sent.order {
+            moment.books.orders[order].has_letter = true;
+        }
+    }
+
     /// What the shipped decision is.
     fn effect(&self, message: Number, rows: &[Number; ROWS]) -> Arc<Effect> {
         let known = self.read();
@@ -274,9 +292,10 @@ impl System {
     /// The effect runner makes its calls for a request, and brings the answer back.
     fn call(&self, moment: &mut Moment, message: Number, outcome: Outcome) {
         let known = self.read();
-        let Sent { content, order: Some(order), .. } = known.tables.sent(message) else { return };
-        let Content::Message(request, queue) = content else { return };
-        if !outcome.happen(operation(request), moment, *order) {
+        let sent = known.tables.sent(message);
+        let Content::Message(request, queue) = &sent.content else { return };
+        let (Some(asked), Some(order)) = (sent.asks, sent.order) else { return };
+        if !outcome.happen(asked, moment, order) {
             moment.broken |= Rule::ProviderAgrees.bit();
         }
         if let Some(answer) = known.answers.get(&(message, outcome)) {
@@ -312,7 +331,12 @@ impl System {
             && self.told.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
-    /// How many decisions were asked for, and how many messages and states there are.
+    /// Whether no moment before broke the rule with this number.
+    pub fn is_first_to_break(&self, rule: usize) -> bool {
+        self.broken.fetch_or(1 << rule, Ordering::Relaxed) & (1 << rule) == 0
+    }
+
+    /// How many decisions were asked of the workers.
     pub fn decisions(&self) -> usize {
         self.read().effects.len()
     }
@@ -350,9 +374,4 @@ impl Known {
 /// Whether a row stands in the inbox of `party`, and is not purged.
 fn is_of(tables: &Tables, claim: &Claim, party: Party) -> bool {
     !claim.is_forgotten && tables.sent(claim.message).to == To::Worker(party)
-}
-
-/// Whether this is the kind of a due timer.
-pub fn is_timer(sent: &Sent) -> bool {
-    sent.kind == TIMER
 }

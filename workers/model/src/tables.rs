@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use orderly_contracts::payment::Operation;
 use orderly_contracts::routes::{PAYMENT_EFFECTS, Party, route};
 use orderly_runtime::domain::{TIMER, Timer};
 use orderly_runtime::fold::timer_cause;
@@ -14,6 +15,7 @@ use orderly_runtime::message::Outgoing;
 use crate::fact::Fact;
 use crate::moment::Number;
 use crate::place;
+use crate::provider;
 
 /// Things under numbers, from 1.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ pub struct Sent {
     pub claim: Number,
     /// The places of all states that a decision on it may look at.
     pub scope: Vec<usize>,
+    /// What it asks the provider for.
+    pub asks: Option<Operation>,
     /// Somebody outside has sent it.
     pub is_clients: bool,
     /// What is delivered.
@@ -159,6 +163,7 @@ impl Tables {
             order: place::order(&about),
             claim: self.claims.number((to, route.sender.name(), id)).0,
             scope: scope(to, place::order(&about)),
+            asks: (to == To::Provider).then(|| provider::operation(&outgoing)),
             is_clients: route.sender == Party::Client,
             words: format!("{} of {about:?} (from {cause})", route.kind),
             content: Content::Message(outgoing, queue),
@@ -179,6 +184,7 @@ impl Tables {
                 order: place::order(owner),
                 claim: self.claims.number((to, TIMER, id)).0,
                 scope: scope(to, place::order(owner)),
+                asks: None,
                 is_clients: false,
                 words: format!("the timer {step:?} of {owner:?}, round {round}"),
                 content: Content::Timer(timer),
