@@ -16,7 +16,10 @@ use crate::story::{HELD, Story};
 use crate::target::Target;
 
 /// How often a need is served again.
-pub const AGAIN: Duration = Duration::from_millis(300);
+const AGAIN: Duration = Duration::from_millis(300);
+/// How often another message is sent into a lock, or to a provider that does not answer: too many
+/// of them, and nothing else gets through.
+const ANOTHER: Duration = Duration::from_secs(3);
 
 /// Serves one need of one worker, until dropped.
 pub struct Feed<'a> {
@@ -55,6 +58,14 @@ impl<'a> Feed<'a> {
                 vec![("ORDERLY_STATEMENT_TIMEOUT_MS", "500"), ("ORDERLY_BATCH_MESSAGES", "8")]
             }
             _ => vec![],
+        }
+    }
+
+    /// After how long the need is served again.
+    pub fn period(&self) -> Duration {
+        match (self.need, self.party) {
+            (Need::Setback, Party::Order | Party::Stock) | (Need::Due, Party::Stock) => ANOTHER,
+            _ => AGAIN,
         }
     }
 
@@ -98,7 +109,6 @@ impl<'a> Feed<'a> {
                 self.database.execute(sql, &[&unanswered]).await?;
             }
             (Need::Due, _) => {
-                self.load.want(Story::Unanswered);
                 let sql = "UPDATE timers SET due_at = now() WHERE owner IN
                            (SELECT owner FROM timers LIMIT 5)";
                 self.database.execute(sql, &[]).await?;

@@ -5,6 +5,8 @@ pub mod feed;
 pub mod figures;
 pub mod load;
 pub mod need;
+pub mod proxy;
+pub mod schedule;
 pub mod story;
 pub mod target;
 pub mod verdict;

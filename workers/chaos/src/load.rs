@@ -1,6 +1,6 @@
 //! A continuous, bounded load: orders with known ids, published until the broker confirms each.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,14 +43,31 @@ pub struct Book {
     pub receipts: BTreeMap<String, (String, String)>,
     /// Messages that must have a dead letter, for one of these reasons.
     pub letters: BTreeMap<String, &'static [Reason]>,
-    /// What all ids end with, before their number.
-    pub mark: String,
+}
+
+impl Book {
+    /// Adds what another load has sent.
+    pub fn add(&mut self, other: Self) {
+        self.orders.extend(other.orders);
+        self.receipts.extend(other.receipts);
+        self.letters.extend(other.letters);
+    }
+
+    /// How many orders will end.
+    pub fn ending(&self) -> usize {
+        self.orders.values().filter(|ends| !is_open(ends)).count()
+    }
+}
+
+/// Whether nobody will ever pay for orders that may end like this.
+pub fn is_open(ends: Ends) -> bool {
+    ends.contains(&"reserved")
 }
 
 #[derive(Default)]
 struct Shared {
     is_stopped: AtomicBool,
-    wanted: Mutex<VecDeque<Story>>,
+    wanted: Mutex<Vec<Story>>,
     extra: Mutex<Vec<Message>>,
     unanswered: Mutex<Vec<String>>,
     placed: AtomicUsize,
@@ -74,7 +91,7 @@ impl Load {
             line,
             shared: shared.clone(),
             later: vec![],
-            book: Book { mark: format!("c{:x}-o", measure.seed), ..Book::default() },
+            book: Book::default(),
             placed: 0,
         };
         Ok(Self { shared, task: tokio::spawn(run.publish_all()) })
@@ -82,7 +99,7 @@ impl Load {
 
     /// Asks for an order with this story as soon as possible, beside all others.
     pub fn want(&self, story: Story) {
-        held(&self.shared.wanted).push_back(story);
+        held(&self.shared.wanted).push(story);
     }
 
     /// Sends `message` as soon as possible, and notes it with all others.
@@ -141,9 +158,15 @@ impl Run {
                 self.shared.is_stopped.load(Ordering::Relaxed) || self.placed >= self.measure.most;
             let mut due = self.due(is_stopped);
             if !is_stopped && self.line.backlog().await < BACKLOG {
-                for _ in 0..a_tick.min(self.measure.most - self.placed) {
-                    due.extend(self.next_order());
+                for _ in 0..a_tick.min(self.measure.most.saturating_sub(self.placed)) {
+                    let story = Story::draw(&mut self.rng);
+                    due.extend(self.begin(story));
                 }
+            }
+            // Somebody waits for these, whatever else waits.
+            let wanted = std::mem::take(&mut *held(&self.shared.wanted));
+            for story in wanted.into_iter().filter(|_| !is_stopped) {
+                due.extend(self.begin(story));
             }
             if is_stopped && due.is_empty() {
                 return Ok(self.book);
@@ -168,11 +191,9 @@ impl Run {
         due.into_iter().map(|(_, message)| message).chain(extra).collect()
     }
 
-    /// Begins the next story; what is to be sent now.
-    fn next_order(&mut self) -> Vec<Message> {
-        let drawn = Story::draw(&mut self.rng);
-        let story = held(&self.shared.wanted).pop_front().unwrap_or(drawn);
-        let id = format!("{}{}", self.book.mark, self.placed);
+    /// Begins a story; what is to be sent now.
+    fn begin(&mut self, story: Story) -> Vec<Message> {
+        let id = format!("c{:x}-o{}", self.measure.seed, self.placed);
         self.placed += 1;
         let messages = story.messages(&id, &mut self.rng);
         if let Some(reasons) = story.letter() {

@@ -14,26 +14,30 @@ use orderly_runtime::topology::WORKERS;
 use crate::story::articles;
 
 /// Settings under which everything comes about sooner than in production.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 9] = [
     // Long enough for whatever holds a lock here; short rungs first.
     ("ORDERLY_RETRY_DELAYS_MS", "50,100,200,400,800,1000,1001,1002,1003,1004"),
     ("ORDERLY_RETRY_OUTSIDE_ATTEMPTS", "3"),
     ("ORDERLY_SWEEP_AFTER_MS", "1000"),
     ("ORDERLY_TIMER_PERIOD_MS", "200"),
-    ("ORDERLY_BREAKER_PAUSE_MS", "200"),
-    ("ORDERLY_BREAKER_PAUSE_MAX_MS", "1000"),
+    // Orders that nobody pays for keep failing here, and must not keep all others waiting.
+    ("ORDERLY_BREAKER_FAILURES_PERCENT", "100"),
+    ("ORDERLY_BREAKER_PAUSE_MS", "50"),
+    ("ORDERLY_BREAKER_PAUSE_MAX_MS", "200"),
     // A statement waits for a lock for a fifth of it.
     ("ORDERLY_STATEMENT_TIMEOUT_MS", "5000"),
     ("ORDERLY_LOG", "info,lapin=off"),
 ];
-/// How often a process is asked whether it has ended.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often a process is looked at.
+pub const LOOK: Duration = Duration::from_millis(10);
 
 /// Broker, databases, and the workers that run at the moment.
 pub struct Target {
     // Fields drop in this order: workers first.
     crew: Vec<(Party, Worker)>,
     system: System,
+    /// Variables of the workers alone, such as proxies before their servers.
+    workers_own: Vec<(String, String)>,
     trace: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -59,7 +63,7 @@ impl Target {
         settings.extend(SETTINGS);
         settings.extend(extra);
         let system = System::prepare(bed, &settings).await?;
-        Ok(Self { crew: vec![], system, trace, _folder: folder })
+        Ok(Self { crew: vec![], system, workers_own: vec![], trace, _folder: folder })
     }
 
     /// Fills the shelves, which needs a stock worker.
@@ -75,7 +79,21 @@ impl Target {
 
     /// Starts a worker of `party` with further variables; it is the caller's.
     pub fn recruit(&self, party: Party, extra: &[(&str, &str)]) -> Result<Worker> {
-        self.system.launch(party.name(), &format!("failing-{party}-worker"), extra)
+        let own = self.workers_own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let all: Vec<_> = own.chain(extra.iter().copied()).collect();
+        self.system.launch(party.name(), &format!("failing-{party}-worker"), &all)
+    }
+
+    /// Gives all workers to come, but nobody else, this variable.
+    pub fn set_for_workers(&mut self, name: &str, value: String) {
+        self.workers_own.push((name.to_owned(), value));
+    }
+
+    /// Starts one more worker of `party`, which keeps running; it may take its time to be ready.
+    pub fn enlist(&mut self, party: Party) -> Result<()> {
+        let worker = self.recruit(party, &[])?;
+        self.crew.push((party, worker));
+        Ok(())
     }
 
     /// Starts one more worker of `party`, which keeps running.
@@ -115,6 +133,11 @@ impl Target {
     /// The workers that keep running.
     pub fn crew(&mut self) -> &mut Vec<(Party, Worker)> {
         &mut self.crew
+    }
+
+    /// The same, to look at.
+    pub fn crew_ref(&self) -> &[(Party, Worker)] {
+        &self.crew
     }
 
     /// Where the worker of `party` is among them.

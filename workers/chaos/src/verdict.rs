@@ -100,13 +100,7 @@ async fn come_to_rest(
     verdict: &mut Verdict,
 ) -> Result<()> {
     for _ in 0..TRIES {
-        rest::wait(target, book, limit).await?;
-        let given_up = ids::given_up(&target.databases().await?).await?;
-        if given_up > 0 {
-            verdict.replayed += given_up;
-            rest::replay(target)?;
-            rest::wait(target, book, limit).await?;
-        }
+        verdict.replayed += rest::wait(target, book, limit).await?;
         target.dismiss_all().await?;
         if rest::queued(target).await?.is_empty() {
             return Ok(());

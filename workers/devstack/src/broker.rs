@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::account::Account;
 use crate::certificate::Certificate;
@@ -23,6 +23,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 const LAST_WORDS: &str = "Management plugin: to stop collect_statistics";
 /// Debian's start script; the wrapper of that name in `/usr/sbin` insists on the system's own node.
 pub(crate) const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+/// Debian's control program, without the wrapper that insists on the system's own account.
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 /// Erlang's registry of nodes.
 pub(crate) const REGISTRY: &str = "/usr/bin/epmd";
 
@@ -106,6 +108,29 @@ impl Broker {
         self.server.take().map_or(Ok(()), |mut server| server.kill())
     }
 
+    /// SIGSTOP: the node keeps its connections and says nothing on them any more.
+    pub(crate) fn freeze(&mut self) -> Result<()> {
+        self.server.as_mut().map_or(Ok(()), |server| server.signal("STOP"))
+    }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&mut self) -> Result<()> {
+        self.server.as_mut().map_or(Ok(()), |server| server.signal("CONT"))
+    }
+
+    /// Runs `rabbitmqctl` on the node; what it prints.
+    pub(crate) fn control(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = self.account.command(CONTROL, "KILL");
+        self.surround(&mut command);
+        let output = command.args(arguments).output().context("cannot start rabbitmqctl")?;
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        if !output.status.success() {
+            let (out, error) = (said(&output.stdout), said(&output.stderr));
+            bail!("rabbitmqctl {} failed: {out}{error}", arguments.join(" "));
+        }
+        Ok(said(&output.stdout))
+    }
+
     /// Starts `epmd` as our own child: left to itself, Erlang starts a daemon that outlives every node.
     fn start_registry(&mut self) -> Result<()> {
         let mut command = self.account.command(REGISTRY, "KILL");
@@ -155,7 +180,7 @@ collect_statistics_interval = 5000
 
     fn server_command(&self) -> Command {
         let home = &self.home;
-        let node = format!("{}@localhost", self.name());
+        let node = self.node();
         let port = self.distribution_port;
         // With its name given to Erlang itself, distribution runs before RabbitMQ looks at it, and
         // RabbitMQ leaves out two helper nodes of its own: a third of the whole start.
@@ -164,27 +189,33 @@ collect_statistics_interval = 5000
              -kernel inet_dist_listen_min {port} -kernel inet_dist_listen_max {port}"
         );
         let mut command = self.account.command(SERVER, "KILL");
+        self.surround(&mut command);
         command
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LC_ALL", "C.UTF-8")
-            .env("HOME", home)
             // Makes the script become the server instead of its parent.
             .env("detached", "true")
-            .env("ERL_EPMD_ADDRESS", &self.endpoint.host)
-            .env("ERL_EPMD_PORT", self.registry_port.to_string())
-            .env("RABBITMQ_NODENAME", &node)
             .env("RABBITMQ_DIST_PORT", port.to_string())
-            .env("RABBITMQ_CONF_ENV_FILE", home.join("none"))
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("none"))
             .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
             .env("RABBITMQ_MNESIA_BASE", home.join("data"))
             .env("RABBITMQ_LOG_BASE", home)
             .env("RABBITMQ_LOGS", "-")
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang)
-            .current_dir(home);
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang);
         command
+    }
+
+    /// What server and control program have in common: our node, our registry, our cookie.
+    fn surround(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .env("HOME", &self.home)
+            .env("ERL_EPMD_ADDRESS", &self.endpoint.host)
+            .env("ERL_EPMD_PORT", self.registry_port.to_string())
+            .env("RABBITMQ_NODENAME", self.node())
+            .env("RABBITMQ_CONF_ENV_FILE", self.home.join("none"))
+            .current_dir(&self.home);
     }
 
     /// Whether the AMQP ports accept and management, asked for its health, agrees.
@@ -199,6 +230,10 @@ collect_statistics_interval = 5000
 
     fn accepts(&self, port: u16) -> bool {
         TcpStream::connect((self.endpoint.host.as_str(), port)).is_ok()
+    }
+
+    fn node(&self) -> String {
+        format!("{}@localhost", self.name())
     }
 
     /// The run's name, which no other node has.

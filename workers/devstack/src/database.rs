@@ -11,10 +11,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::account::Account;
 use crate::certificate::Certificate;
+use crate::disk::{self, Disk};
 use crate::endpoints::{DatabaseEndpoint, write_private};
 use crate::folder;
 use crate::ports::{free_port, until_ports_are_free};
-use crate::process::Process;
+use crate::process::{Process, send_signal};
 use crate::random::random_word;
 use crate::sql;
 use crate::wait::wait_for;
@@ -32,12 +33,13 @@ pub(crate) struct Database {
     home: PathBuf,
     account: Account,
     endpoint: DatabaseEndpoint,
+    disk: Disk,
     server: Option<Process>,
 }
 
 impl Database {
     /// Makes a node under `run`, the folder of the run, and waits until it answers a query.
-    pub(crate) fn create(run: &Path, certificate: &Certificate) -> Result<Self> {
+    pub(crate) fn create(run: &Path, certificate: &Certificate, disk: Disk) -> Result<Self> {
         let home = run.join("database");
         let account = Account::for_server("postgres")?;
         fs::create_dir(&home)?;
@@ -50,7 +52,7 @@ impl Database {
             superuser: "orderly".to_owned(),
             password: random_word(24)?,
         };
-        let mut node = Self { run: run.to_owned(), home, account, endpoint, server: None };
+        let mut node = Self { run: run.to_owned(), home, account, endpoint, disk, server: None };
         node.initialize()?;
         until_ports_are_free(|| {
             node.endpoint.port = free_port()?;
@@ -71,6 +73,7 @@ impl Database {
         }
         let mut command = self.command("postgres", IMMEDIATE)?;
         command.arg("-D").arg(self.data());
+        let command = self.disk.command(command, &self.tables())?;
         let mut server = Process::start("PostgreSQL", command, &self.run.join("database.log"))?;
         folder::record(&self.run, "database", server.pid())?;
         server.wait_until("answer a query", LIMIT, || {
@@ -91,8 +94,43 @@ impl Database {
             server.kill()?;
         }
         wait_for("the end of PostgreSQL's sessions", LIMIT, || {
-            Ok((!self.has_sessions()?).then_some(()))
+            Ok(self.sessions()?.is_empty().then_some(()))
         })
+    }
+
+    /// SIGSTOP to the server and each of its processes.
+    pub(crate) fn freeze(&mut self) -> Result<()> {
+        // The server first: it would start again what it misses.
+        self.server.as_mut().map_or(Ok(()), |server| server.signal("STOP"))?;
+        for session in self.sessions()? {
+            // A frozen process does not see that its server has gone: it must not be forgotten.
+            folder::record(&self.run, &format!("frozen-{session}"), session)?;
+            send_signal("STOP", &session.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// SIGCONT to all of them.
+    pub(crate) fn thaw(&mut self) -> Result<()> {
+        for session in self.sessions()? {
+            send_signal("CONT", &session.to_string())?;
+        }
+        self.server.as_mut().map_or(Ok(()), |server| server.signal("CONT"))
+    }
+
+    /// Fills the disk of the tables.
+    pub(crate) fn fill_disk(&self) -> Result<()> {
+        disk::fill(self.pid()?, &self.tables())
+    }
+
+    /// Makes room on it again.
+    pub(crate) fn free_disk(&self) -> Result<()> {
+        disk::free(self.pid()?, &self.tables())
+    }
+
+    fn pid(&self) -> Result<u32> {
+        let server = self.server.as_ref().context("PostgreSQL does not run")?;
+        Ok(server.pid())
     }
 
     fn end_by(&mut self, signal: &str) -> Result<()> {
@@ -165,24 +203,32 @@ log_timezone = 'UTC'
         self.home.join("data")
     }
 
+    fn tables(&self) -> PathBuf {
+        self.data().join("base")
+    }
+
     /// The run's name, which PostgreSQL shows in the titles of its processes.
     fn name(&self) -> String {
         self.run.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    fn has_sessions(&self) -> Result<bool> {
+    /// The processes of the server but for itself.
+    fn sessions(&self) -> Result<Vec<u32>> {
         let title = format!("postgres: {}: ", self.name());
-        let mut processes = fs::read_dir("/proc")?.flatten();
-        Ok(processes.any(|process| {
+        let processes = fs::read_dir("/proc")?.flatten();
+        let ours = processes.filter(|process| {
             fs::read(process.path().join("cmdline"))
                 .is_ok_and(|line| line.starts_with(title.as_bytes()))
-        }))
+        });
+        Ok(ours.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect())
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if let Err(error) = self.end_by(IMMEDIATE) {
+        // A frozen server heeds no signal; one that is not frozen does not mind.
+        let thawed = self.thaw();
+        if let Err(error) = self.end_by(IMMEDIATE).and(thawed) {
             eprintln!("devstack: {error:#}");
         }
     }

@@ -8,6 +8,7 @@ mod account;
 mod broker;
 mod certificate;
 mod database;
+mod disk;
 mod endpoints;
 mod environment;
 mod folder;
@@ -25,6 +26,7 @@ mod testbed;
 mod wait;
 mod worker;
 
+pub use disk::Disk;
 pub use endpoints::{
     BrokerEndpoint, DatabaseEndpoint, Endpoints, SHARED_NODES, shared, write_private,
 };

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use crate::broker::Broker;
 use crate::certificate::Certificate;
 use crate::database::Database;
+use crate::disk::Disk;
 use crate::endpoints::Endpoints;
 use crate::folder::Folder;
 
@@ -25,12 +26,17 @@ pub struct Nodes {
 impl Nodes {
     /// Starts both nodes, side by side, and comes back when both are ready to be used.
     pub fn start() -> Result<Self> {
+        Self::start_with(Disk::Usual)
+    }
+
+    /// As [`Nodes::start`], with PostgreSQL's tables on a disk of this kind.
+    pub fn start_with(disk: Disk) -> Result<Self> {
         let folder = Folder::create()?;
         let run = folder.path();
         let certificate = Certificate::issue()?;
         certificate.write_authority(run)?;
         let (broker, database) = thread::scope(|scope| {
-            let database = scope.spawn(|| Database::create(run, &certificate));
+            let database = scope.spawn(|| Database::create(run, &certificate, disk));
             let broker = Broker::create(run, &certificate);
             let panicked = |_| Err(anyhow!("the start of PostgreSQL panicked"));
             (broker, database.join().unwrap_or_else(panicked))
@@ -75,6 +81,22 @@ impl Nodes {
         self.start_broker()
     }
 
+    /// Freezes RabbitMQ: its connections stay, and nothing answers.
+    pub fn freeze_broker(&mut self) -> Result<()> {
+        self.broker.freeze()
+    }
+
+    /// Lets RabbitMQ go on.
+    pub fn thaw_broker(&mut self) -> Result<()> {
+        self.broker.thaw()
+    }
+
+    /// Runs `rabbitmqctl` on RabbitMQ, which takes seconds; what it prints. For what its management
+    /// can't do.
+    pub fn rabbitmqctl(&self, arguments: &[&str]) -> Result<String> {
+        self.broker.control(arguments)
+    }
+
     /// Stops PostgreSQL, breaking off its sessions.
     pub fn stop_database(&mut self) -> Result<()> {
         self.database.stop()
@@ -94,5 +116,25 @@ impl Nodes {
     pub fn restart_database(&mut self) -> Result<()> {
         self.stop_database()?;
         self.start_database()
+    }
+
+    /// Freezes PostgreSQL with all its sessions: connections stay, and nothing answers.
+    pub fn freeze_database(&mut self) -> Result<()> {
+        self.database.freeze()
+    }
+
+    /// Lets PostgreSQL go on.
+    pub fn thaw_database(&mut self) -> Result<()> {
+        self.database.thaw()
+    }
+
+    /// Fills the disk of PostgreSQL's tables, which must be [`Disk::Small`], to the last byte.
+    pub fn fill_database_disk(&self) -> Result<()> {
+        self.database.fill_disk()
+    }
+
+    /// Makes room on that disk again.
+    pub fn free_database_disk(&self) -> Result<()> {
+        self.database.free_disk()
     }
 }

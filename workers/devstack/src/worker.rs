@@ -74,6 +74,11 @@ impl Worker {
         self.get("/readyz").is_ok()
     }
 
+    /// What the worker says about its readiness, whether it is ready or not.
+    pub fn readiness(&self) -> Result<String> {
+        body(&format!("{}/readyz", self.url()), false)
+    }
+
     /// Waits until the worker is ready; fails, with the end of its log, if it ends or takes too long.
     pub fn wait_ready(&mut self) -> Result<()> {
         let url = format!("{}/readyz", self.url());
@@ -82,9 +87,14 @@ impl Worker {
 }
 
 fn get(url: &str) -> Result<String> {
+    body(url, true)
+}
+
+fn body(url: &str, must_succeed: bool) -> Result<String> {
     let agent = ureq::Agent::new_with_config(
         ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(5)))
+            .http_status_as_error(must_succeed)
             .proxy(None)
             .build(),
     );

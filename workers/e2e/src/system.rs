@@ -145,6 +145,13 @@ impl System {
         &mut self.workers
     }
 
+    /// Further settings for workers started from now on, such as a proxy before a server. The
+    /// client and the databases of this test stay connected as they are.
+    pub fn set(&mut self, settings: &[(&str, &str)]) {
+        let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        self.environment.extend(settings);
+    }
+
     /// The variables that workers and `orderly` read.
     pub fn environment(&self) -> &Environment {
         &self.environment

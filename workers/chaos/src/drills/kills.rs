@@ -4,25 +4,23 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use fastrand::Rng;
 use orderly_contracts::routes::Party;
-use orderly_faults::kill::FAIL_AT;
+use orderly_devstack::Worker;
 use orderly_faults::step::Step;
 use orderly_runtime::topology::WORKERS;
 
-use crate::feed::{AGAIN, Feed};
+use crate::drills::failing::Failing;
 use crate::load::{Load, Measure};
 use crate::need::{Need, need, reachable};
 use crate::target::{Target, expect_killed};
 use crate::verdict::{Verdict, judge};
 
-/// How long a worker may take to come to its step.
-const COMES_THERE: Duration = Duration::from_secs(45);
 /// So many times a message has to come back before it is run alone.
 const RETURNS: u32 = 3;
 /// How long the system may take to come to rest afterwards.
-const RESTS: Duration = Duration::from_secs(120);
+const RESTS: Duration = Duration::from_secs(60);
 
 /// How many kills, from which seed.
 #[derive(Debug, Clone, Copy)]
@@ -71,18 +69,20 @@ pub async fn run(kills: Kills) -> Result<Killed> {
         roll(&target, &load, WORKERS[2], &series[2]),
     )?;
     let took = begun.elapsed();
-    let book = load.end().await?;
-    target.employ_all().await?;
-    let verdict = judge(&mut target, &book, RESTS).await?;
     let mut at = BTreeMap::new();
-    for place in [order, stock, payment].into_iter().flatten() {
-        *at.entry(place).or_default() += 1;
+    for (party, (steps, successor)) in WORKERS.into_iter().zip([order, stock, payment]) {
+        target.take_on(party, successor).await?;
+        for step in steps {
+            *at.entry((party, step)).or_default() += 1;
+        }
     }
+    let book = load.end().await?;
+    let verdict = judge(&mut target, &book, RESTS).await?;
     Ok(Killed { at, took, verdict })
 }
 
 /// Waits until orders have gone all the way, so that there is something to be locked and left over.
-async fn warm(target: &Target) -> Result<()> {
+pub(super) async fn warm(target: &Target) -> Result<()> {
     let databases = target.databases().await?;
     orderly_e2e::eventually("the first orders to be confirmed", async || {
         let outcomes = databases.outcomes().await?;
@@ -110,52 +110,33 @@ fn series(Kills { seed, size, .. }: Kills, party: Party) -> Vec<(Step, u32)> {
     series
 }
 
-/// Kills one worker after the other; where each was killed.
+/// Kills one worker after the other; where each was killed, and the worker that comes after all of
+/// them: the others need it for as long as they are not through.
 async fn roll(
     target: &Target,
     load: &Load,
     party: Party,
     series: &[(Step, u32)],
-) -> Result<Vec<(Party, Step)>> {
+) -> Result<(Vec<Step>, Worker)> {
     let mut killed = Vec::new();
     for (step, time) in series.iter().copied() {
         if need(party, step) == Ok(Need::Returned) {
             // Messages come back, and with them those that are about to be suspects.
             for _ in 0..RETURNS {
                 kill_at(target, load, party, Step::BeforeBegin, 1).await?;
-                killed.push((party, Step::BeforeBegin));
+                killed.push(Step::BeforeBegin);
             }
         }
         kill_at(target, load, party, step, time).await?;
-        killed.push((party, step));
+        killed.push(step);
     }
-    Ok(killed)
+    Ok((killed, target.recruit(party, &[])?))
 }
 
 /// Starts a worker that dies at the `time`th time it comes to `step`, and feeds it until it does.
 async fn kill_at(target: &Target, load: &Load, party: Party, step: Step, time: u32) -> Result<()> {
-    let need = need(party, step).map_err(|why| anyhow::anyhow!("{party} {step}: {why}"))?;
-    let mut feed = Feed::begin(target, load, party, need).await?;
-    let at = format!("{step}:{time}");
-    let mut variables = vec![(FAIL_AT, at.as_str())];
-    variables.extend(feed.settings());
-    let mut worker = target.recruit(party, &variables)?;
-    let deadline = Instant::now() + COMES_THERE;
-    let mut next = Instant::now();
-    let status = loop {
-        if let Some(status) = worker.process.status()? {
-            break status;
-        }
-        if Instant::now() > deadline {
-            let log = worker.process.tail(20);
-            bail!("the {party} worker did not come to {at} within {COMES_THERE:?}:\n{log}");
-        }
-        if Instant::now() >= next {
-            feed.serve().await?;
-            next = Instant::now() + AGAIN;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    feed.end().await?;
-    expect_killed(&worker, status).with_context(|| format!("{party} at {at}"))
+    let failing = Failing { party, step, time, how: "kill" };
+    let (worker, status) =
+        failing.run(target, load, &[], |worker| worker.process.status()).await?;
+    expect_killed(&worker, status).with_context(|| format!("{party} at {step}:{time}"))
 }

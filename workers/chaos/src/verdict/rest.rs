@@ -7,8 +7,8 @@ use orderly_contracts::routes::Party;
 use orderly_e2e::{Client, Databases, eventually};
 use orderly_runtime::topology::{WORKERS, queues};
 
-use super::each;
-use crate::load::{Book, broker};
+use super::{each, ids};
+use crate::load::{Book, broker, is_open};
 use crate::target::Target;
 
 /// How often everything must look the same in a row.
@@ -26,22 +26,32 @@ struct Look {
     counts: Vec<i64>,
 }
 
-/// Waits until everything has been done, and nothing has happened for a few looks.
-pub(super) async fn wait(target: &Target, book: &Book, limit: Duration) -> Result<()> {
+/// Waits until everything has been done, and nothing has happened for a few looks; how many messages
+/// had to be sent again that the faults had made workers give up.
+pub(super) async fn wait(target: &Target, book: &Book, limit: Duration) -> Result<usize> {
     let deadline = Instant::now() + limit;
     let databases = target.databases().await?;
     let client = connected(target).await?;
     let mut same = 0;
     let mut before = vec![];
+    let mut replayed = 0;
     loop {
         let Look { open, counts } = look(target, &client, &databases, book).await?;
-        same = if open.is_empty() && counts == before { same + 1 } else { 0 };
+        same = if counts == before { same + 1 } else { 0 };
         before = counts;
         if same >= LOOKS {
-            return Ok(());
+            let given_up = ids::given_up(&databases).await?;
+            if given_up > 0 {
+                replay(target)?;
+                replayed += given_up;
+                same = 0;
+            } else if open.is_empty() {
+                return Ok(replayed);
+            }
         }
         if Instant::now() > deadline {
-            bail!("not at rest within {limit:?}: {}", open.join("; "));
+            let examples = unfinished(&databases, book).await?;
+            bail!("not at rest within {limit:?}: {}; {examples:?}", open.join("; "));
         }
         tokio::time::sleep(BETWEEN).await;
     }
@@ -107,8 +117,14 @@ async fn missing(databases: &Databases, book: &Book) -> Result<usize> {
     Ok(book.orders.len() - usize::try_from(found + waiting)?)
 }
 
-fn is_open(ends: &[&str]) -> bool {
-    ends.contains(&"reserved")
+/// Some orders that have not ended though they have to, and how they stand.
+async fn unfinished(databases: &Databases, book: &Book) -> Result<Vec<String>> {
+    let all: Vec<&str> = book.orders.keys().map(String::as_str).collect();
+    let sql = "SELECT id || ' is ' || COALESCE(status, 'missing') FROM unnest($1::text[]) AS id
+               LEFT JOIN orders ON orders.order_id = id
+               WHERE ended_at IS NULL AND NOT id = ANY ($2) LIMIT 5";
+    let rows = databases.order.query(sql, &[&all, &unpaid(book)]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Orders that nobody will ever pay for.
@@ -135,7 +151,7 @@ async fn queued_at(target: &Target, client: &Client) -> Result<Vec<String>> {
 }
 
 /// Sends what the faults made workers give up back to where it died, as an operator does.
-pub(super) fn replay(target: &Target) -> Result<()> {
+fn replay(target: &Target) -> Result<()> {
     for reason in FAULTS {
         for party in WORKERS {
             let service = party.name();
