@@ -50,9 +50,9 @@ async fn a_line_that_is_late_narrow_and_sliced_is_slower_and_not_wrong() -> Resu
         let late = Toxics::late(200 * MS, 100 * MS);
         proxy.set(Way::ToClient, Toxics { latency: late.latency, ..narrow });
     }
-    let mut all = orders("late", 20);
+    let mut all = orders("late", 5);
     system.client.publish(all.clone()).await?;
-    system.databases.settled(20).await?;
+    system.databases.settled(5).await?;
     for proxy in lines {
         proxy.heal()?;
         // Every write is a moment after the other, so that messages really arrive in parts; and
@@ -60,7 +60,7 @@ async fn a_line_that_is_late_narrow_and_sliced_is_slower_and_not_wrong() -> Resu
         proxy.set_both(&Toxics::sliced(1..=7, MS / 10));
         proxy.cut(Ending::Close);
     }
-    let more = orders("sliced", 2);
+    let more = orders("sliced", 1);
     system.client.publish(more.clone()).await?;
     all.extend(more);
     expect_all_confirmed(&mut system, &all).await?;
@@ -78,8 +78,8 @@ async fn a_cut_at_any_byte_or_message_leaves_no_worker_hanging() -> Result<()> {
     let mut cuts = Cuts::new(38);
     for line in &lines {
         for way in Way::BOTH {
-            all.extend(cuts.at_bytes(&system, line, way, 3).await?);
-            all.extend(cuts.at_messages(&system, line, way, 3).await?);
+            all.extend(cuts.at_bytes(&system, line, way, 2).await?);
+            all.extend(cuts.at_messages(&system, line, way, 2).await?);
         }
     }
     expect_all_confirmed(&mut system, &all).await?;
