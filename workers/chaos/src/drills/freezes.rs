@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use orderly_devstack::Worker;
-use orderly_faults::step::Step;
 use orderly_e2e::eventually;
+use orderly_faults::step::Step;
 use orderly_runtime::broker::Broker;
 use orderly_runtime::topology::{WORKERS, dead_queue};
 
@@ -59,10 +59,8 @@ pub async fn run(freezes: Freezes) -> Result<Frozen> {
         for step in STEPS {
             let failing = Failing { party, step, time: 1, how: "stop" };
             // A statement's time is what bounds a transaction that nobody goes on with.
-            let extra = [
-                ("ORDERLY_BROKER_URL", broker.as_str()),
-                ("ORDERLY_STATEMENT_TIMEOUT_MS", "1500"),
-            ];
+            let extra =
+                [("ORDERLY_BROKER_URL", broker.as_str()), ("ORDERLY_STATEMENT_TIMEOUT_MS", "1500")];
             let is_stopped = |worker: &mut Worker| Ok(is_stopped(worker)?.then_some(()));
             zombies.push((party, failing.run(&target, &load, &extra, is_stopped).await?.0));
         }

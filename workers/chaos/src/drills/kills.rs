@@ -136,7 +136,6 @@ async fn roll(
 /// Starts a worker that dies at the `time`th time it comes to `step`, and feeds it until it does.
 async fn kill_at(target: &Target, load: &Load, party: Party, step: Step, time: u32) -> Result<()> {
     let failing = Failing { party, step, time, how: "kill" };
-    let (worker, status) =
-        failing.run(target, load, &[], |worker| worker.process.status()).await?;
+    let (worker, status) = failing.run(target, load, &[], |worker| worker.process.status()).await?;
     expect_killed(&worker, status).with_context(|| format!("{party} at {step}:{time}"))
 }

@@ -64,9 +64,8 @@ impl Rig {
             let name = connection.get("name").and_then(Value::as_str).unwrap_or_default();
             let name = name.replace(' ', "%20").replace('>', "%3E");
             // It may have gone by itself.
-            let _ = block_in_place(|| {
-                endpoints.management_delete(&format!("/api/connections/{name}"))
-            });
+            let _ =
+                block_in_place(|| endpoints.management_delete(&format!("/api/connections/{name}")));
         }
         Ok(())
     }

@@ -116,10 +116,10 @@ pub async fn insist(seed: u64) -> Result<(Duration, Duration, Verdict)> {
     .await?;
     let place = target.position(Party::Order)?;
     let (_, mut worker) = target.crew().remove(place);
+    let said = worker.process.output().len();
     let begun = Instant::now();
     worker.process.signal("TERM")?;
-    let log = worker.process.output().len();
-    while !worker.process.output()[log.saturating_sub(200)..].contains("asked to stop") {
+    while !worker.process.output()[said..].contains("asked to stop") {
         worker.process.expect_running()?;
         ensure!(begun.elapsed() < ENDS, "the worker did not hear the first signal");
         tokio::time::sleep(LOOK).await;

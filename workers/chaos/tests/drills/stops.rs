@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use orderly_chaos::drills::rig::Rig;
-use orderly_chaos::drills::troubled;
 use orderly_chaos::drills::stops::{self, ENDS, IN_FLIGHT};
+use orderly_chaos::drills::troubled;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_with_hundreds_in_flight_ends_well_within_five_seconds() -> Result<()> {
