@@ -5,12 +5,13 @@ WORKDIR /src
 COPY . .
 # Both caches outlive the build: what we depend on is downloaded and compiled once. Our own sources
 # are always compiled again, for cargo goes by their times, and a file older than the last build
-# (edited during it, or unpacked from an archive) would count as built.
+# (edited during it, or unpacked from an archive) would count as built. They are named by package:
+# what only tests depend on must add no feature to what ships.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     find contracts migrations workers -type f -exec touch {} + \
     && cargo build --locked --release \
-        --bin order-worker --bin stock-worker --bin payment-worker --bin orderly \
+        -p orderly-order -p orderly-stock -p orderly-payment -p orderly-ctl \
     && install -D --target-directory=/image/bin \
         target/release/order-worker target/release/stock-worker \
         target/release/payment-worker target/release/orderly \

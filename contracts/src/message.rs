@@ -88,8 +88,26 @@ fn explain<M: Message>(text: &str, error: &serde_json::Error) -> Refusal {
     let path = track.path();
     match located {
         Some(located) if path.iter().next().is_some() => {
-            Refusal::new(Reason::InvalidContent, format!("{path}: {located}"))
+            let mut problem = located.to_string();
+            if path.to_string().ends_with(SECRET_FIELD) {
+                problem = without_value(&problem);
+            }
+            Refusal::new(Reason::InvalidContent, format!("{path}: {problem}"))
         }
-        _ => Refusal::new(Reason::InvalidContent, error.to_string()),
+        // What stands in place of an object may be all of it, encoded once too often.
+        _ => Refusal::new(Reason::InvalidContent, without_value(&error.to_string())),
+    }
+}
+
+/// The field whose value no explanation quotes, whatever a sender put there: it may be a card number.
+const SECRET_FIELD: &str = "payment_token";
+
+/// The text of an error without the value that it quotes.
+fn without_value(error: &str) -> String {
+    match error.find(['"', '`']).zip(error.rfind(", expected")) {
+        Some((value, rest)) if value < rest => {
+            format!("{}{}", error[..value].trim_end(), &error[rest..])
+        }
+        _ => error.to_owned(),
     }
 }

@@ -191,6 +191,25 @@ fn json_that_is_no_order_is_refused_with_the_path_of_the_field() {
     hold(&with("/payment_token", &long(129)), Reason::InvalidContent, "payment_token");
 }
 
+#[test]
+fn no_refusal_shows_a_payment_token_or_a_body() {
+    let card = "4929123412341234";
+    for value in [card, "-4929123412341234", "4929123412341234.5", "[4929123412341234]"] {
+        hold(&with("/payment_token", value), Reason::InvalidContent, "payment_token: invalid type");
+        let text = place(&with("/payment_token", value)).expect_err("it is no text").text;
+        assert!(!text.contains(card), "{text}");
+    }
+    for token in ["\"tok_secret word\"", "\"tok_secret\\u0000\""] {
+        let text = place(&with("/payment_token", token)).expect_err("it is no token").text;
+        assert!(text.starts_with("payment_token: ") && !text.contains("secret"), "{text}");
+    }
+    // Encoded twice, as happens where a library encodes what is JSON already.
+    let twice = Value::from(GOOD).to_string();
+    hold(twice.as_bytes(), Reason::InvalidContent, "string, expected");
+    let text = place(twice.as_bytes()).expect_err("it is a text").text;
+    assert!(!text.contains("tok_visa") && !text.contains("o-1"), "{text}");
+}
+
 /// So many equal lines.
 fn lines(count: usize, quantity: i64, unit_price: i64) -> String {
     let line = json!({ "sku": "A", "quantity": quantity, "unit_price": unit_price });

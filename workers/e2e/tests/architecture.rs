@@ -40,14 +40,20 @@ fn all_sources() -> Result<Vec<PathBuf>> {
 
 #[test]
 fn dependencies_point_one_way() -> Result<()> {
-    let allowed: [(&str, &[&str]); 7] = [
+    let workers = ["contracts", "runtime", "order", "stock", "payment"];
+    let simulated = [&workers[..], &["ctl", "faults"]].concat();
+    let allowed: [(&str, &[&str]); 10] = [
         ("contracts", &[]),
         ("workers/devstack", &[]),
         ("workers/runtime", &["contracts"]),
         ("workers/order", &["contracts", "runtime"]),
         ("workers/stock", &["contracts", "runtime"]),
         ("workers/payment", &["contracts", "runtime"]),
-        ("workers/ctl", &["contracts", "runtime", "order", "stock", "payment"]),
+        ("workers/ctl", &workers),
+        // What only tests need: nothing above may depend on it.
+        ("workers/faults", &workers),
+        ("workers/model", &workers),
+        ("workers/simulation", &simulated),
     ];
     for (folder, allowed) in allowed {
         let found = dependencies(folder)?;
@@ -99,6 +105,24 @@ fn the_loop_names_no_type_of_a_client_library() -> Result<()> {
             for library in ["lapin::", "tokio_postgres::", "deadpool_postgres::"] {
                 assert!(!line.contains(library), "{path}: {line}");
             }
+        }
+    }
+    Ok(())
+}
+
+/// Tokio takes the branches of a select in random order unless told otherwise, and then no
+/// simulation could be repeated.
+#[test]
+fn the_order_of_what_a_loop_waits_for_is_decided() -> Result<()> {
+    for file in sources(&root().join("workers/runtime/src"))? {
+        let text = fs::read_to_string(&file)?;
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line.contains("select! {") {
+                let next = lines.next().unwrap_or_default().trim();
+                assert_eq!(next, "biased;", "{}: {line}", file.display());
+            }
+            assert!(!line.contains("watch::channel"), "{}: {line}", file.display());
         }
     }
     Ok(())

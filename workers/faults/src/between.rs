@@ -28,6 +28,16 @@ pub trait Between<D: Domain>: Send + Sync + 'static {
     /// A delivery has come.
     fn saw(&self, _channel: &Self::Channel, _delivery: &Delivery) {}
 
+    /// Right after a delivery that was waited for; it must not wait, or the delivery may be lost.
+    fn arrived<A: Acks>(
+        &self,
+        _channel: &Self::Channel,
+        _acks: &mut A,
+        _delivery: &Delivery,
+    ) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Around [`Acks::ack_up_to`].
     fn ack<A: Acks>(
         &self,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use orderly_runtime::clock::{Entropy, SystemEntropy};
 use orderly_runtime::domain::Domain;
 use orderly_runtime::effect::Effect;
 use orderly_runtime::postgres::tables::Tables;
@@ -37,7 +38,7 @@ pub fn run<D: Domain, T: Tables<D>, E: Effect>(worker: Worker<D, T, E>) -> ExitC
         _ => kill,
     };
     worker.run_on(|servers| {
-        let recorder = Recorder::new(TraceFile::from_environment(TRACE));
+        let recorder = Recorder::new(TraceFile::from_environment(TRACE), SystemEntropy.next());
         let recorded = Interposed::new(servers, Arc::new(recorder));
         Interposed::new(recorded, Arc::new(Failpoint::new(point, failure)))
     })

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::clock::Clock;
 use crate::domain::Domain;
+use crate::flag::Flag;
 use crate::metrics;
 use crate::stop::Stop;
 use crate::store::Store;
@@ -18,17 +17,17 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 /// Lets work in, or not. Closing it ends consuming; it never holds deliveries back.
 #[derive(Debug, Clone, Default)]
-pub struct Gate(Vec<watch::Receiver<bool>>);
+pub struct Gate(Vec<Flag>);
 
 /// Moves a gate.
 #[derive(Debug)]
-pub struct GateKeeper(watch::Sender<bool>);
+pub struct GateKeeper(Flag);
 
 impl Gate {
     /// A gate, open at first, and what moves it.
     pub fn new() -> (Self, GateKeeper) {
-        let (sender, receiver) = watch::channel(true);
-        (Self(vec![receiver]), GateKeeper(sender))
+        let flag = Flag::new(true);
+        (Self(vec![flag.clone()]), GateKeeper(flag))
     }
 
     /// A gate that is always open.
@@ -43,17 +42,14 @@ impl Gate {
 
     /// Whether work may come in.
     pub fn is_open(&self) -> bool {
-        self.0.iter().all(|part| *part.borrow())
+        self.0.iter().all(Flag::is_up)
     }
 
     /// Returns once the gate is open.
     pub async fn opened(&self) {
         while !self.is_open() {
             for part in &self.0 {
-                if part.clone().wait_for(|is_open| *is_open).await.is_err() && !*part.borrow() {
-                    // Nobody moves the gate any more: the session is ending.
-                    std::future::pending().await
-                }
+                part.raised().await;
             }
         }
     }
@@ -62,7 +58,7 @@ impl Gate {
 impl GateKeeper {
     /// Opens or closes the gate; whether that moved it.
     pub(crate) fn set_open(&self, is_open: bool) -> bool {
-        self.0.send_replace(is_open) != is_open
+        self.0.set(is_open)
     }
 
     /// Counts the work in progress, again and again, and moves the gate: closed from `limit` on,
@@ -77,11 +73,11 @@ impl GateKeeper {
         while !stop.is_requested() {
             let in_progress = store.in_progress(limit).await?;
             metrics::in_progress(in_progress);
-            let is_open = *self.0.borrow();
+            let is_open = self.0.is_up();
             let opens = in_progress < if is_open { limit } else { limit / 5 * 4 };
             if opens != is_open {
                 tracing::info!(in_progress, limit, "intake of new work: open = {opens}");
-                self.0.send_replace(opens);
+                self.0.set(opens);
             }
             tokio::select! {
                 biased;

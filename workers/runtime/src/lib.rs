@@ -12,6 +12,7 @@ pub mod domain;
 pub mod drain;
 pub mod effect;
 pub mod fingerprint;
+mod flag;
 pub mod fold;
 pub mod gate;
 pub mod health;

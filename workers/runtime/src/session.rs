@@ -120,6 +120,10 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         let care = Care::after(past.short_sessions, started);
         self.spawn_all(&mut tasks, &broker, &not_paused, care);
         let outcome = self.work(&mut tasks, &broker).await;
+        if let Err(trouble) = &outcome {
+            // Told before anything is closed: a server that does not answer takes its time for that.
+            self.health.trouble(trouble.to_string());
+        }
         // What is unsettled goes back to its queue now, once, and not when a timeout finds it.
         tasks.shutdown().await;
         broker.close().await;

@@ -1,36 +1,43 @@
 //! The request to stop: given once, heard by everybody who holds a copy.
 
-use tokio::sync::watch;
+use crate::flag::Flag;
 
-/// Requests the stop of everything that listens.
+/// Requests the stop of everything that listens. Dropping it is a request as well: nobody would be
+/// left to make one.
 #[derive(Debug)]
-pub struct Stopper(watch::Sender<bool>);
+pub struct Stopper(Flag);
 
 /// Hears of a requested stop.
 #[derive(Debug, Clone)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct Stop(Flag);
 
 /// A pair of one who requests and one who hears.
 pub fn channel() -> (Stopper, Stop) {
-    let (sender, receiver) = watch::channel(false);
-    (Stopper(sender), Stop(receiver))
+    let flag = Flag::new(false);
+    (Stopper(flag.clone()), Stop(flag))
 }
 
 impl Stopper {
     /// Requests the stop.
     pub fn request(&self) {
-        self.0.send_replace(true);
+        self.0.set(true);
+    }
+}
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        self.request();
     }
 }
 
 impl Stop {
-    /// Whether the stop has been requested. Nobody left to request it counts as a request.
+    /// Whether the stop has been requested.
     pub fn is_requested(&self) -> bool {
-        *self.0.borrow() || self.0.has_changed().is_err()
+        self.0.is_up()
     }
 
     /// Returns when the stop is requested.
     pub async fn requested(&self) {
-        let _ = self.0.clone().wait_for(|requested| *requested).await;
+        self.0.raised().await;
     }
 }

@@ -42,24 +42,25 @@ async fn a_partition_of_one_direction_is_noticed_and_has_one_effect() -> Result<
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_is_late_narrow_and_sliced_is_slower_and_not_wrong() -> Result<()> {
     let (proxies, mut system) = Proxies::start(&[]).await?;
-    let bad = Toxics {
-        bandwidth: Some(64_000),
-        slices: Toxics::sliced(1..=7, Duration::ZERO).slices,
-        ..Toxics::late(200 * MS, 100 * MS)
-    };
-    for proxy in [&proxies.broker, &proxies.database] {
-        proxy.set_both(&bad);
-        // The greetings and the login go this way, too.
+    let lines = [&proxies.broker, &proxies.database];
+    for proxy in lines {
+        let slices = Toxics::sliced(1..=7, Duration::ZERO).slices;
+        let narrow = Toxics { bandwidth: Some(64_000), slices, ..Toxics::default() };
+        proxy.set(Way::ToServer, narrow.clone());
+        let late = Toxics::late(200 * MS, 100 * MS);
+        proxy.set(Way::ToClient, Toxics { latency: late.latency, ..narrow });
+    }
+    let mut all = orders("late", 5);
+    system.client.publish(all.clone()).await?;
+    system.databases.settled(5).await?;
+    for proxy in lines {
+        proxy.heal()?;
+        // Every write is a moment after the other, so that messages really arrive in parts; and
+        // greetings and logins go this way, too.
+        proxy.set_both(&Toxics::sliced(1..=7, MS / 10));
         proxy.cut(Ending::Close);
     }
-    let mut all = orders("late", 20);
-    system.client.publish(all.clone()).await?;
-    system.databases.settled(20).await?;
-    // One byte a write, each a moment after the other: messages really arrive in parts.
-    for proxy in [&proxies.broker, &proxies.database] {
-        proxy.set_both(&Toxics::sliced(1..=7, MS / 4));
-    }
-    let more = orders("sliced", 5);
+    let more = orders("sliced", 1);
     system.client.publish(more.clone()).await?;
     all.extend(more);
     expect_all_confirmed(&mut system, &all).await?;
@@ -77,8 +78,8 @@ async fn a_cut_at_any_byte_or_message_leaves_no_worker_hanging() -> Result<()> {
     let mut cuts = Cuts::new(38);
     for line in &lines {
         for way in Way::BOTH {
-            all.extend(cuts.at_bytes(&system, line, way, 3).await?);
-            all.extend(cuts.at_messages(&system, line, way, 3).await?);
+            all.extend(cuts.at_bytes(&system, line, way, 2).await?);
+            all.extend(cuts.at_messages(&system, line, way, 2).await?);
         }
     }
     expect_all_confirmed(&mut system, &all).await?;

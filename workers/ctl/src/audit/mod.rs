@@ -20,6 +20,7 @@
 
 mod arrivals;
 mod articles;
+pub mod books;
 mod databases;
 mod facts;
 mod money;

@@ -9,6 +9,7 @@ use orderly_runtime::broker::{
 use orderly_runtime::domain::Domain;
 use orderly_runtime::health::Health;
 use orderly_runtime::message::{Delivery, Outgoing, Tag};
+use tokio::sync::Mutex;
 
 use crate::between::Between;
 
@@ -27,7 +28,7 @@ impl<D, B, A> InterposedBroker<D, B, A> {
 }
 
 impl<D: Domain, B: Broker, A: Between<D>> Broker for InterposedBroker<D, B, A> {
-    type Deliveries = InterposedDeliveries<D, B::Deliveries, A>;
+    type Deliveries = InterposedDeliveries<D, B::Deliveries, B::Acks, A>;
     type Acks = InterposedAcks<D, B::Acks, A>;
     type Publisher = InterposedPublisher<D, B::Publisher, A>;
 
@@ -39,8 +40,14 @@ impl<D: Domain, B: Broker, A: Between<D>> Broker for InterposedBroker<D, B, A> {
         let (deliveries, acks) = self.broker.consume(queue, prefetch).await?;
         let between = self.between.clone();
         let channel = Arc::new(between.channel(queue));
+        let acks = Arc::new(Mutex::new(Some(acks)));
         Ok((
-            InterposedDeliveries { deliveries, between: between.clone(), channel: channel.clone() },
+            InterposedDeliveries {
+                deliveries,
+                acks: acks.clone(),
+                between: between.clone(),
+                channel: channel.clone(),
+            },
             InterposedAcks { acks, between, channel },
         ))
     }
@@ -64,13 +71,14 @@ impl<D: Domain, B: Broker, A: Between<D>> Broker for InterposedBroker<D, B, A> {
 }
 
 /// The deliveries of one queue.
-pub struct InterposedDeliveries<D: Domain, T, A: Between<D>> {
+pub struct InterposedDeliveries<D: Domain, T, K, A: Between<D>> {
     deliveries: T,
+    acks: Arc<Mutex<Option<K>>>,
     between: Arc<A>,
     channel: Arc<A::Channel>,
 }
 
-impl<D: Domain, T, A: Between<D>> InterposedDeliveries<D, T, A> {
+impl<D: Domain, T, K, A: Between<D>> InterposedDeliveries<D, T, K, A> {
     fn seen(&self, delivery: Option<Delivery>) -> Option<Delivery> {
         if let Some(delivery) = &delivery {
             self.between.saw(&self.channel, delivery);
@@ -79,10 +87,23 @@ impl<D: Domain, T, A: Between<D>> InterposedDeliveries<D, T, A> {
     }
 }
 
-impl<D: Domain, T: Deliveries, A: Between<D>> Deliveries for InterposedDeliveries<D, T, A> {
+impl<D, T, K, A> Deliveries for InterposedDeliveries<D, T, K, A>
+where
+    D: Domain,
+    T: Deliveries,
+    K: Acks,
+    A: Between<D>,
+{
     async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
         let next = self.deliveries.next().await?;
-        Ok(self.seen(next))
+        let next = self.seen(next);
+        if let Some(delivery) = &next
+            && let Ok(mut acks) = self.acks.try_lock()
+            && let Some(acks) = acks.as_mut()
+        {
+            self.between.arrived(&self.channel, acks, delivery).await;
+        }
+        Ok(next)
     }
 
     fn buffered(&mut self) -> Result<Option<Delivery>, BrokerError> {
@@ -97,18 +118,26 @@ impl<D: Domain, T: Deliveries, A: Between<D>> Deliveries for InterposedDeliverie
 
 /// Settles the deliveries of one channel.
 pub struct InterposedAcks<D: Domain, T, A: Between<D>> {
-    acks: T,
+    /// There until it is closed.
+    acks: Arc<Mutex<Option<T>>>,
     between: Arc<A>,
     channel: Arc<A::Channel>,
 }
 
 impl<D: Domain, T: Acks, A: Between<D>> Acks for InterposedAcks<D, T, A> {
     async fn ack_up_to(&mut self, tag: Tag) -> Result<(), BrokerError> {
-        self.between.ack(&self.channel, &mut self.acks, tag).await
+        match self.acks.lock().await.as_mut() {
+            Some(acks) => self.between.ack(&self.channel, acks, tag).await,
+            None => Ok(()),
+        }
     }
 
     async fn close(self) -> Result<(), BrokerError> {
-        self.acks.close().await
+        let acks = self.acks.lock().await.take();
+        match acks {
+            Some(acks) => acks.close().await,
+            None => Ok(()),
+        }
     }
 }
 

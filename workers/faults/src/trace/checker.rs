@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use orderly_contracts::Reason;
 use orderly_contracts::routes::{PAYMENT_EFFECTS, Party, route};
 use orderly_runtime::domain::TIMER;
 use uuid::Uuid;
@@ -28,7 +29,8 @@ pub struct Checker {
     channels: HashMap<Uuid, BTreeMap<u64, Delivered>>,
     /// What was delivered at all: queue, message, body, attempts.
     seen: HashSet<(String, Arrived)>,
-    effects: HashSet<Name>,
+    /// Messages that have had their effect, with the hash of the body that had it.
+    effects: HashMap<Name, u64>,
     /// Transactions that may have been committed, by the messages that had their effect in them.
     perhaps: HashMap<Name, Effects>,
     /// Transactions that were taken for committed by what others saw of them, before their own note.
@@ -62,7 +64,7 @@ impl Checker {
             violations: vec![],
             channels: HashMap::new(),
             seen: HashSet::new(),
-            effects: HashSet::new(),
+            effects: HashMap::new(),
             perhaps: HashMap::new(),
             presumed: vec![],
             decided: HashMap::new(),
@@ -110,7 +112,7 @@ impl Checker {
     }
 
     fn known(&mut self, name: &Name) {
-        if !self.effects.contains(name)
+        if !self.effects.contains_key(name)
             && let Some(effects) = self.perhaps.get(name).cloned()
         {
             self.presume(effects);
@@ -118,9 +120,9 @@ impl Checker {
     }
 
     fn committed(&mut self, Effects { of, outputs }: Effects) {
-        for (name, _) in of {
+        for (name, body) in of {
             self.perhaps.remove(&name);
-            if !self.effects.insert(name.clone()) {
+            if self.effects.insert(name.clone(), body).is_some() {
                 self.violations.push(Violation::effect_twice(&name));
             }
         }
@@ -147,7 +149,10 @@ impl Checker {
                     self.retried.insert((queue, copy));
                 }
             }
-            Published::Letter { copy, queue, .. } => {
+            Published::Letter { copy, queue, reason, .. } => {
+                if self.effects.contains_key(&copy.name) && reason == Reason::UnknownOrder.code() {
+                    self.violations.push(Violation::claim_kept(&copy.name));
+                }
                 if !self.seen.contains(&(queue.clone(), copy.clone())) {
                     self.violations.push(Violation::letter_unlike(&queue, &copy.name));
                 }
@@ -220,9 +225,12 @@ impl Checker {
         if is_settled_apart {
             return;
         }
-        if !self.effects.contains(&copy.name) {
-            self.violations.push(Violation::ack_without_effect(queue, &copy.name));
-            return;
+        match self.effects.get(&copy.name) {
+            Some(body) if *body == copy.body => {}
+            Some(_) => return self.violations.push(Violation::conflict_swallowed(&copy.name)),
+            None => {
+                return self.violations.push(Violation::ack_without_effect(queue, &copy.name));
+            }
         }
         let outputs = self.outputs_of.get(&copy.name).into_iter().flatten();
         let missing = outputs.filter(|output| !self.confirmed.contains(&output.name));
@@ -238,7 +246,7 @@ impl Checker {
 
     /// Whether a message has had its effect or a letter is about it.
     pub fn is_settled(&self, name: &Name) -> bool {
-        self.effects.contains(name) || self.dead.contains(name)
+        self.effects.contains_key(name) || self.dead.contains(name)
     }
 
     /// Everything that was wrong, now that nothing moves any more. `sent` are the messages that
@@ -258,7 +266,7 @@ impl Checker {
                 }
             }
         }
-        let unknown = self.effects.iter().filter(|name| !self.was_sent(name, sent));
+        let unknown = self.effects.keys().filter(|name| !self.was_sent(name, sent));
         lost.extend(unknown.map(Violation::message_unknown));
         let mut violations = self.violations;
         violations.extend(lost);

@@ -9,6 +9,7 @@ use orderly_runtime::domain::Cause;
 use orderly_runtime::message::{Delivery, HeaderValue, Outgoing, Properties};
 use orderly_runtime::retry::Past;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// What a message is known by: who may send it, by the routing table, and its id.
@@ -41,7 +42,7 @@ pub struct Arrived {
     pub name: Name,
     /// Its type.
     pub kind: String,
-    /// A hash of its body.
+    /// The first eight bytes of the SHA-256 of its body.
     pub body: u64,
     /// How many attempts at it have failed.
     pub attempts: u32,
@@ -101,6 +102,8 @@ pub enum Published {
         copy: Arrived,
         /// The queue the message was taken from.
         queue: String,
+        /// Why it was given up, as a code.
+        reason: String,
     },
 }
 
@@ -160,8 +163,8 @@ impl From<&Confirmation> for Taken {
 /// What a transaction leaves behind, as far as a trace needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effects {
-    /// Messages that have their effect in it, with the hash of each body; timers have none.
-    pub of: Vec<(Name, Option<u64>)>,
+    /// Messages that have their effect in it, with the hash of each body.
+    pub of: Vec<(Name, u64)>,
     /// What each of them decided to publish.
     pub outputs: Vec<(Name, Vec<Sent>)>,
 }
@@ -176,13 +179,18 @@ pub(super) fn attempts(properties: &Properties) -> u32 {
     properties.int_header(ATTEMPTS).and_then(|n| u32::try_from(n).ok()).unwrap_or_default()
 }
 
-/// A hash that is the same in every process.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
+/// The first eight bytes of the SHA-256 of a body.
+pub(super) fn hash(body: &[u8]) -> u64 {
+    beginning(&Sha256::digest(body).into())
 }
 
+/// The first eight bytes of a SHA-256.
+pub(super) fn beginning(sha256: &[u8; 32]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *sha256;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The same in every process.
 fn whole(message: &Outgoing) -> u64 {
     let Outgoing { exchange, routing_key, mandatory, properties, body } = message;
     let mut hasher = DefaultHasher::new();

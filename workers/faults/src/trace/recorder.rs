@@ -1,5 +1,7 @@
 //! The recorder: writes down what crosses a worker's seams, and changes nothing.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use orderly_runtime::broker::{Acks, BrokerError, Confirmation, Publisher};
 use orderly_runtime::clock::Micros;
 use orderly_runtime::domain::{Cause, Domain};
@@ -11,7 +13,7 @@ use uuid::Uuid;
 
 use crate::between::Between;
 use crate::trace::event::{
-    Arrived, Effects, Event, Name, Published, Sent, attempts, causation, hash,
+    Arrived, Effects, Event, Name, Published, Sent, attempts, beginning, causation, hash,
 };
 
 /// Where events go.
@@ -21,12 +23,16 @@ pub trait Sink: Send + Sync + 'static {
 }
 
 /// Writes down what crosses the seams.
-pub struct Recorder<S>(S);
+pub struct Recorder<S> {
+    sink: S,
+    process: u64,
+    channels: AtomicU64,
+}
 
 impl<S: Sink> Recorder<S> {
-    /// A recorder that tells `sink`.
-    pub fn new(sink: S) -> Self {
-        Self(sink)
+    /// A recorder that tells `sink` what `process` does; no two in a trace may have the same number.
+    pub fn new(sink: S, process: u64) -> Self {
+        Self { sink, process, channels: AtomicU64::new(0) }
     }
 }
 
@@ -39,7 +45,7 @@ pub struct Channel {
 /// A transaction, as far as it has come.
 #[derive(Default)]
 pub struct Seen {
-    claimed: Vec<Cause>,
+    claimed: Vec<(Cause, u64)>,
     effects: Effects,
 }
 
@@ -48,14 +54,16 @@ impl<D: Domain, S: Sink> Between<D> for Recorder<S> {
     type Channel = Channel;
 
     fn channel(&self, queue: &str) -> Channel {
-        Channel { id: Uuid::new_v4(), queue: queue.to_owned() }
+        let number = self.channels.fetch_add(1, Ordering::Relaxed);
+        let id = Uuid::from_u64_pair(self.process, number);
+        Channel { id, queue: queue.to_owned() }
     }
 
     fn saw(&self, channel: &Channel, delivery: &Delivery) {
         let is_letter = channel.queue.ends_with(".dead");
         let letter = is_letter
             .then(|| Letter::read(delivery.clone(), "trace", Micros(i64::MAX / 2)).explanation.id);
-        self.0.note(Event::Delivered {
+        self.sink.note(Event::Delivered {
             channel: channel.id,
             queue: channel.queue.clone(),
             tag: delivery.tag,
@@ -70,7 +78,7 @@ impl<D: Domain, S: Sink> Between<D> for Recorder<S> {
         acks: &mut A,
         tag: Tag,
     ) -> Result<(), BrokerError> {
-        self.0.note(Event::Acking { channel: channel.id, up_to: tag });
+        self.sink.note(Event::Acking { channel: channel.id, up_to: tag });
         acks.ack_up_to(tag).await
     }
 
@@ -81,7 +89,7 @@ impl<D: Domain, S: Sink> Between<D> for Recorder<S> {
     ) -> Result<Vec<Confirmation>, BrokerError> {
         let confirmations = publisher.publish(messages).await?;
         let published = messages.iter().zip(&confirmations);
-        self.0.note(Event::Published(
+        self.sink.note(Event::Published(
             published.map(|(message, taken)| (published_as(message), taken.into())).collect(),
         ));
         Ok(confirmations)
@@ -96,14 +104,14 @@ impl<D: Domain, S: Sink> Between<D> for Recorder<S> {
     ) -> Result<Vec<Standing>, StoreError> {
         let standings = unit.claim(batch, claims).await?;
         let mut known = Vec::new();
-        for (Claim { cause, .. }, standing) in claims.iter().zip(&standings) {
+        for (Claim { cause, body_hash, .. }, standing) in claims.iter().zip(&standings) {
             match standing {
-                Standing::Fresh => own.claimed.push(cause.clone()),
+                Standing::Fresh => own.claimed.push((cause.clone(), beginning(body_hash))),
                 Standing::Known { .. } => known.push(cause.into()),
             }
         }
         if !known.is_empty() {
-            self.0.note(Event::Known(known));
+            self.sink.note(Event::Known(known));
         }
         Ok(standings)
     }
@@ -114,9 +122,9 @@ impl<D: Domain, S: Sink> Between<D> for Recorder<S> {
         own: &mut Seen,
         work: &Work<D>,
     ) -> Result<(), StoreError> {
-        let kept = own.claimed.iter().filter(|cause| !work.disclaimed.contains(cause));
+        let kept = own.claimed.iter().filter(|(cause, _)| !work.disclaimed.contains(cause));
         own.effects = Effects {
-            of: kept.map(|cause| (Name::from(cause), None)).collect(),
+            of: kept.map(|(cause, body)| (Name::from(cause), *body)).collect(),
             outputs: work
                 .outputs
                 .iter()
@@ -127,9 +135,9 @@ impl<D: Domain, S: Sink> Between<D> for Recorder<S> {
     }
 
     async fn commit<U: Unit<D>>(&self, unit: U, own: Seen) -> Result<(), StoreError> {
-        self.0.note(Event::Committing(own.effects.clone()));
+        self.sink.note(Event::Committing(own.effects.clone()));
         unit.commit().await?;
-        self.0.note(Event::Committed(own.effects));
+        self.sink.note(Event::Committed(own.effects));
         Ok(())
     }
 
@@ -139,7 +147,7 @@ impl<D: Domain, S: Sink> Between<D> for Recorder<S> {
         letters: &[Letter],
     ) -> Result<(), StoreError> {
         store.file_letters(letters).await?;
-        self.0.note(Event::Filed(letters.iter().map(|one| one.explanation.id).collect()));
+        self.sink.note(Event::Filed(letters.iter().map(|one| one.explanation.id).collect()));
         Ok(())
     }
 }
@@ -162,7 +170,8 @@ fn published_as(message: &Outgoing) -> Published {
                 attempts: letter.explanation.attempts,
             };
             let queue = letter.explanation.queue;
-            Published::Letter { letter: letter.explanation.id, copy, queue }
+            let reason = letter.explanation.reason.code().to_owned();
+            Published::Letter { letter: letter.explanation.id, copy, queue, reason }
         }
         _ => Published::Output { sent: Sent::of(message), cause: causation(&message.properties) },
     }

@@ -23,6 +23,11 @@ impl Violation {
         Self::new("ack_without_effect", text)
     }
 
+    pub(super) fn conflict_swallowed(name: &Name) -> Self {
+        let text = format!("{name} with another body was acknowledged without a letter");
+        Self::new("conflict_swallowed", text)
+    }
+
     pub(super) fn ack_before_outputs(name: &Name, output: &Name) -> Self {
         let text = format!("{name} was acknowledged before its output {output} was confirmed");
         Self::new("ack_before_outputs", text)
@@ -48,6 +53,11 @@ impl Violation {
     pub(super) fn letter_unlike(queue: &str, name: &Name) -> Self {
         let text = format!("a letter tells of {name} of {queue} what was never delivered there");
         Self::new("letter_unlike", text)
+    }
+
+    pub(super) fn claim_kept(name: &Name) -> Self {
+        let text = format!("{name} is given up, but its later copies would pass for duplicates");
+        Self::new("claim_kept", text)
     }
 
     pub(super) fn retry_unlike(queue: &str, name: &Name, attempts: u32) -> Self {

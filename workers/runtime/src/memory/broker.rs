@@ -20,7 +20,6 @@ const LONG: Duration = Duration::from_secs(3600);
 #[derive(Clone)]
 pub struct MemoryBroker {
     state: Arc<Mutex<State>>,
-    arrivals: Arc<Notify>,
     clock: Arc<dyn Clock>,
     connection: u64,
 }
@@ -29,7 +28,7 @@ impl MemoryBroker {
     /// A broker with these queues.
     pub fn new(queues: impl IntoIterator<Item = Queue>, clock: Arc<dyn Clock>) -> Self {
         let state = Arc::new(Mutex::new(State::new(queues)));
-        Self { state, arrivals: Arc::default(), clock, connection: 0 }
+        Self { state, clock, connection: 0 }
     }
 
     /// Another connection to the same broker.
@@ -42,7 +41,6 @@ impl MemoryBroker {
     /// Cuts this connection: what it has not settled goes back at once, whoever still holds it.
     pub fn cut(&self) {
         self.lock().cut(self.connection);
-        self.arrivals.notify_waiters();
     }
 
     /// Whether nothing is in any queue, or in anybody's hands.
@@ -53,7 +51,6 @@ impl MemoryBroker {
     /// Deletes a queue, as an operator might: its consumers end.
     pub fn delete_queue(&self, name: &str) {
         self.lock().delete(name);
-        self.arrivals.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -94,9 +91,9 @@ impl Broker for MemoryBroker {
     ) -> Result<(MemoryDeliveries, MemoryAcks), BrokerError> {
         let mut state = self.lock();
         self.expect_uncut(&state)?;
-        let channel = state.open(self.connection, queue, prefetch)?;
+        let (channel, bell) = state.open(self.connection, queue, prefetch)?;
         drop(state);
-        let open = Arc::new(OpenChannel { broker: self.clone(), channel });
+        let open = Arc::new(OpenChannel { broker: self.clone(), channel, bell });
         Ok((MemoryDeliveries(open.clone()), MemoryAcks(open)))
     }
 
@@ -113,8 +110,9 @@ impl Broker for MemoryBroker {
 
     /// Memory does not go away by itself.
     async fn watch(&self, _: &Health) -> BrokerError {
+        let bell = self.lock().cut_bell();
         loop {
-            let mut change = std::pin::pin!(self.arrivals.notified());
+            let mut change = std::pin::pin!(bell.notified());
             change.as_mut().enable();
             if let Err(cut) = self.expect_uncut(&self.lock()) {
                 return cut;
@@ -131,12 +129,13 @@ impl Broker for MemoryBroker {
 struct OpenChannel {
     broker: MemoryBroker,
     channel: u64,
+    /// Rings when something may have changed for it.
+    bell: Arc<Notify>,
 }
 
 impl Drop for OpenChannel {
     fn drop(&mut self) {
         self.broker.lock().close(self.channel);
-        self.broker.arrivals.notify_waiters();
     }
 }
 
@@ -145,9 +144,9 @@ pub struct MemoryDeliveries(Arc<OpenChannel>);
 
 impl Deliveries for MemoryDeliveries {
     async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
-        let OpenChannel { broker, channel } = &*self.0;
+        let OpenChannel { broker, channel, bell } = &*self.0;
         loop {
-            let arrival = broker.arrivals.notified();
+            let arrival = bell.notified();
             tokio::pin!(arrival);
             // Registered before looking, or an arrival in between would go unheard.
             arrival.as_mut().enable();
@@ -173,7 +172,6 @@ impl Deliveries for MemoryDeliveries {
 
     async fn cancel(&mut self) -> Result<(), BrokerError> {
         self.0.broker.lock().cancel(self.0.channel);
-        self.0.broker.arrivals.notify_waiters();
         Ok(())
     }
 }
@@ -183,14 +181,11 @@ pub struct MemoryAcks(Arc<OpenChannel>);
 
 impl Acks for MemoryAcks {
     async fn ack_up_to(&mut self, tag: Tag) -> Result<(), BrokerError> {
-        self.0.broker.lock().settle(self.0.channel, tag)?;
-        self.0.broker.arrivals.notify_waiters();
-        Ok(())
+        self.0.broker.lock().settle(self.0.channel, tag)
     }
 
     async fn close(self) -> Result<(), BrokerError> {
         self.0.broker.lock().close(self.0.channel);
-        self.0.broker.arrivals.notify_waiters();
         Ok(())
     }
 }
@@ -213,8 +208,6 @@ impl Publisher for MemoryPublisher {
                 }
             })
             .collect();
-        drop(state);
-        self.0.arrivals.notify_waiters();
         Ok(confirmations)
     }
 }

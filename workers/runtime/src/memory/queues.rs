@@ -1,7 +1,10 @@
 //! The queues of the broker in memory: what lies in them, who has taken what, where messages go.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::broker::{BrokerError, Depth};
 use crate::clock::Micros;
@@ -15,11 +18,15 @@ pub(super) struct State {
     last_channel: u64,
     last_connection: u64,
     cut: BTreeSet<u64>,
+    /// Rings when a connection is cut.
+    cut_bell: Arc<Notify>,
 }
 
 struct QueueState {
     declared: Queue,
     ready: VecDeque<Waiting>,
+    /// Rings for the consumers of this queue alone.
+    bell: Arc<Notify>,
 }
 
 /// A message in a queue.
@@ -43,7 +50,10 @@ impl State {
     /// These queues, empty.
     pub(super) fn new(queues: impl IntoIterator<Item = Queue>) -> Self {
         let queues = queues.into_iter().map(|declared| {
-            (declared.name.clone(), QueueState { declared, ready: VecDeque::new() })
+            (
+                declared.name.clone(),
+                QueueState { declared, ready: VecDeque::new(), bell: Arc::default() },
+            )
         });
         Self {
             queues: queues.collect(),
@@ -51,6 +61,7 @@ impl State {
             last_channel: 0,
             last_connection: 0,
             cut: BTreeSet::new(),
+            cut_bell: Arc::default(),
         }
     }
 
@@ -66,6 +77,11 @@ impl State {
         for channel in own.map(|(channel, _)| *channel).collect::<Vec<_>>() {
             self.close(channel);
         }
+        self.cut_bell.notify_waiters();
+    }
+
+    pub(super) fn cut_bell(&self) -> Arc<Notify> {
+        self.cut_bell.clone()
     }
 
     pub(super) fn is_cut(&self, connection: u64) -> bool {
@@ -79,7 +95,9 @@ impl State {
     }
 
     pub(super) fn delete(&mut self, queue: &str) {
-        self.queues.remove(queue);
+        if let Some(queue) = self.queues.remove(queue) {
+            queue.bell.notify_waiters();
+        }
     }
 
     /// When the next message has waited long enough in the retry ladder.
@@ -93,10 +111,8 @@ impl State {
         connection: u64,
         queue: &str,
         prefetch: u16,
-    ) -> Result<u64, BrokerError> {
-        if !self.queues.contains_key(queue) {
-            return Err(no_queue(queue));
-        }
+    ) -> Result<(u64, Arc<Notify>), BrokerError> {
+        let bell = self.queues.get(queue).ok_or_else(|| no_queue(queue))?.bell.clone();
         self.last_channel += 1;
         let channel = Channel {
             connection,
@@ -107,18 +123,20 @@ impl State {
             unsettled: BTreeMap::new(),
         };
         self.channels.insert(self.last_channel, channel);
-        Ok(self.last_channel)
+        Ok((self.last_channel, bell))
     }
 
     pub(super) fn cancel(&mut self, channel: u64) {
         if let Some(channel) = self.channels.get_mut(&channel) {
             channel.is_cancelled = true;
+            ring(&self.queues, &channel.queue);
         }
     }
 
     pub(super) fn settle(&mut self, channel: u64, up_to: Tag) -> Result<(), BrokerError> {
         let channel = self.channels.get_mut(&channel).ok_or_else(closed)?;
         channel.unsettled = channel.unsettled.split_off(&(up_to + 1));
+        ring(&self.queues, &channel.queue);
         Ok(())
     }
 
@@ -157,7 +175,7 @@ impl State {
                     .iter()
                     .any(|(bound, pattern)| bound == exchange && matches(pattern, routing_key))
         };
-        let mut is_routed = false;
+        let (mut is_routed, mut waits) = (false, false);
         for queue in self.queues.values_mut().filter(|queue| is_bound(queue)) {
             let expires_at = match queue.declared.role {
                 Role::Retry { delay } => {
@@ -169,7 +187,13 @@ impl State {
                 Role::Work | Role::Dead | Role::Parked => None,
             };
             queue.ready.push_back(Waiting { message: message.clone(), returns: 0, expires_at });
+            queue.bell.notify_waiters();
             is_routed = true;
+            waits |= expires_at.is_some();
+        }
+        if waits {
+            // Whoever sleeps may have to get up earlier now.
+            self.queues.values().for_each(|queue| queue.bell.notify_waiters());
         }
         is_routed
     }
@@ -209,6 +233,7 @@ impl State {
             waiting.returns += 1;
             queue.ready.push_front(waiting);
         }
+        queue.bell.notify_waiters();
     }
 }
 
@@ -217,6 +242,12 @@ fn matches(pattern: &str, key: &str) -> bool {
     match pattern.strip_prefix("*.") {
         Some(rest) => key.split_once('.').is_some_and(|(_, tail)| tail == rest),
         None => pattern == key,
+    }
+}
+
+fn ring(queues: &BTreeMap<String, QueueState>, name: &str) {
+    if let Some(queue) = queues.get(name) {
+        queue.bell.notify_waiters();
     }
 }
 

@@ -63,6 +63,7 @@ macro_rules! conforms {
 conforms!(
     a_claim_is_fresh_once,
     what_is_not_committed_never_happened,
+    who_claims_what_somebody_else_claims_waits_for_what_becomes_of_it,
     a_duplicate_repeats_its_outputs_until_they_are_out,
     what_was_processed_under_an_id_is_remembered_by_its_hash,
     a_disclaimed_message_is_fresh_again,
@@ -138,6 +139,30 @@ async fn what_is_not_committed_never_happened(store: &impl Store<Counters>) -> O
     }
     let mut unit = store.begin().await?;
     assert_eq!(unit.claim(SystemEntropy.uuid(), &[claim("a", 1)]).await?, [Standing::Fresh]);
+    Ok(())
+}
+
+async fn who_claims_what_somebody_else_claims_waits_for_what_becomes_of_it(
+    store: &impl Store<Counters>,
+) -> Outcome {
+    for is_committed in [false, true] {
+        let id = if is_committed { "kept" } else { "given up" };
+        let mut first = store.begin().await?;
+        first.claim(SystemEntropy.uuid(), &[claim(id, 1)]).await?;
+        let mut second = store.begin().await?;
+        let claims = [claim(id, 1)];
+        let mut waiting = std::pin::pin!(second.claim(SystemEntropy.uuid(), &claims));
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut waiting).await;
+        assert!(early.is_err(), "nobody knows yet what becomes of it: {early:?}");
+        if is_committed {
+            first.commit().await?;
+        } else {
+            first.rollback().await;
+        }
+        let standings = waiting.await?;
+        let is_known = matches!(standings[..], [Standing::Known { .. }]);
+        assert_eq!(is_known, is_committed, "{standings:?}");
+    }
     Ok(())
 }
 

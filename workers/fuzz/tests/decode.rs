@@ -1,0 +1,37 @@
+//! A campaign of two hundred thousand inputs finds nothing, and is not vacuous.
+
+use orderly_contracts::routes::ROUTES;
+use orderly_fuzz::campaign::READING;
+use orderly_fuzz::{Campaign, Input};
+
+#[test]
+fn no_delivery_panics_or_changes_and_every_refusal_is_explained() {
+    let tally = Campaign { seed: 1, first: 0, inputs: 200_000, threads: 2 }.run();
+    let failures: Vec<String> = tally.failures.iter().map(ToString::to_string).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert_eq!(tally.inputs(), 200_000);
+
+    for reason in READING {
+        assert!(tally.refused.contains_key(&reason), "nothing was refused as {reason}");
+    }
+    let strangers: Vec<_> = tally.refused.keys().filter(|r| !READING.contains(r)).collect();
+    assert!(strangers.is_empty(), "reading gave {strangers:?}");
+    let consumed = ROUTES.iter().filter(|route| route.consumer.is_some());
+    for route in consumed {
+        assert!(tally.accepted.contains_key(route.kind), "no {} was accepted", route.kind);
+    }
+    assert!(tally.accepted() > tally.inputs() / 5, "only {} accepted", tally.accepted());
+    // Every type that a table may hold but the ones RabbitMQ does not know.
+    assert!(tally.types.len() >= 19, "only these types were met: {:?}", tally.types);
+}
+
+#[test]
+fn an_input_is_the_same_whenever_it_is_asked_for() {
+    for number in 0..1_000 {
+        let (one, other) = (Input::of(7, number), Input::of(7, number));
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    }
+    let seven: Vec<_> = (0..100).map(|number| Input::of(7, number).delivery.body).collect();
+    let eight: Vec<_> = (0..100).map(|number| Input::of(8, number).delivery.body).collect();
+    assert_ne!(seven, eight);
+}

@@ -1,0 +1,5 @@
+//! The model explored: every rule holds for what ships, and every rule finds a bug of its own.
+
+mod broken;
+mod bugs;
+mod shipped;
