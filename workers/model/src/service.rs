@@ -124,7 +124,7 @@ fn receive<D: Domain>(sent: &Sent) -> Option<Arrival<D::Input>> {
         }
         Content::Message(outgoing, queue) => {
             let reception = Reception { queue, body_bytes_max: usize::MAX, decode: D::decode };
-            let received = reception.receive(delivery(outgoing.clone()), NOW);
+            let received = reception.receive(delivery((**outgoing).clone()), NOW);
             Some(received.content.ok()?.arrival)
         }
     }

@@ -69,6 +69,8 @@ pub struct System {
     /// How it is set up.
     pub configuration: Configuration,
     known: RwLock<Known>,
+    /// Inboxes keep rows that have no say any more.
+    is_hoarding: bool,
     /// The scenes that have happened, a bit for each.
     happened: AtomicU32,
     /// Those of them that the checker has been told of.
@@ -87,7 +89,14 @@ impl System {
             answers: HashMap::new(),
         };
         let [happened, told, broken] = [0; 3].map(AtomicU32::new);
-        Self { configuration, known: RwLock::new(known), happened, told, broken }
+        let known = RwLock::new(known);
+        Self { configuration, known, is_hoarding: false, happened, told, broken }
+    }
+
+    /// The same with inboxes that keep every row. There are more moments, but nothing else can
+    /// happen: what is left out of a moment has no say.
+    pub fn hoarding(configuration: Configuration, workers: Workers) -> Self {
+        Self { is_hoarding: true, ..Self::new(configuration, workers) }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {
@@ -205,7 +214,9 @@ impl System {
             }
         }
         let known = self.read();
-        known.forget_what_cannot_come(&mut next);
+        if !self.is_hoarding {
+            known.forget_what_cannot_come(&mut next);
+        }
         judge(&self.configuration, &known.tables, &mut next);
         next
     }

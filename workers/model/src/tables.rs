@@ -76,7 +76,7 @@ pub struct Sent {
 #[derive(Debug, Clone)]
 pub enum Content {
     /// A message, and the queue it lies in.
-    Message(Outgoing, &'static str),
+    Message(Box<Outgoing>, &'static str),
     /// A timer.
     Timer(Timer),
 }
@@ -166,7 +166,7 @@ impl Tables {
             asks: (to == To::Provider).then(|| provider::operation(&outgoing)),
             is_clients: route.sender == Party::Client,
             words: format!("{} of {about:?} (from {cause})", route.kind),
-            content: Content::Message(outgoing, queue),
+            content: Content::Message(Box::new(outgoing), queue),
         });
         number
     }

@@ -2,4 +2,5 @@
 
 mod broken;
 mod bugs;
+mod moments;
 mod shipped;

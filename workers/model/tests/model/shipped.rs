@@ -1,20 +1,18 @@
 //! What ships keeps every rule, in every way there is through the small configurations.
 
-use std::collections::HashSet;
-
 use orderly_model::catalogue::{Size, all};
 use orderly_model::configuration::Configuration;
 use orderly_model::explore::explore;
 use orderly_model::system::System;
 
-fn configuration(name: &str) -> Configuration {
+pub(crate) fn configuration(name: &str) -> Configuration {
     let mut known = all(Size::Small).into_iter();
     known.find(|known| known.name == name).expect("a configuration with this name")
 }
 
 /// How many moments each configuration has. A change of the decisions may change these numbers;
 /// the change that did should say why.
-const MOMENTS: [(&str, usize); 8] = [
+pub(crate) const MOMENTS: [(&str, usize); 8] = [
     ("cancelled", 174_630),
     ("scarce", 263_355),
     ("free", 253_285),
@@ -60,29 +58,4 @@ fn every_small_configuration_is_explored_and_together_they_have_a_million_moment
     assert_eq!(names, MOMENTS.map(|(name, _)| name));
     assert_eq!(all(Size::Big).iter().map(|known| known.name).collect::<Vec<_>>(), names);
     assert!(MOMENTS.iter().map(|(_, moments)| moments).sum::<usize>() >= 1_000_000);
-}
-
-/// The checker knows moments by a hash of 64 bits. This search keeps them whole.
-#[test]
-fn a_plain_search_finds_the_same_moments_and_ends_nowhere_but_at_rest() {
-    let name = "expiring";
-    let configuration = configuration(name);
-    let workers = configuration.shipped();
-    let system = System::new(configuration, workers);
-    let mut open = system.beginnings();
-    let mut seen: HashSet<_> = open.iter().cloned().collect();
-    let mut ends = 0;
-    while let Some(moment) = open.pop() {
-        let mut actions = vec![];
-        system.possible(&moment, &mut actions);
-        if actions.is_empty() {
-            ends += 1;
-            assert!(moment.flight.is_empty() && moment.armed == [0; 4], "a dead end: {moment:?}");
-        }
-        let next = actions.into_iter().map(|action| system.after(&moment, action));
-        open.extend(next.filter(|next| seen.insert(next.clone())));
-    }
-    assert!(ends > 0);
-    let moments = MOMENTS.into_iter().find(|(known, _)| *known == name);
-    assert_eq!(Some((name, seen.len())), moments);
 }
