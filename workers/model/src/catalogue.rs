@@ -81,8 +81,8 @@ fn scarce(is_big: bool) -> Configuration {
     Configuration {
         starts: vec![orders],
         stock: [3, 1],
-        asks: if is_big { 2 } else { 1 },
-        left: left(1, 0, 0),
+        asks: 1,
+        left: left(if is_big { 2 } else { 1 }, 0, 0),
         scenes: vec![
             scene::CONFIRMED,
             scene::REJECTED,
@@ -161,8 +161,8 @@ fn placed_twice(is_big: bool) -> Configuration {
     Configuration {
         starts: [same, other].map(start).into(),
         stock: [3, 0],
-        asks: if is_big { 2 } else { 1 },
-        left: left(1, 0, 0),
+        asks: 1,
+        left: left(if is_big { 2 } else { 1 }, 0, 0),
         compensations: 1,
         scenes: vec![
             scene::CONFIRMED,
@@ -185,7 +185,7 @@ fn expiring(is_big: bool) -> Configuration {
         ]],
         stock: [2, 0],
         asks: if is_big { 2 } else { 1 },
-        left: left(2, 0, 0),
+        left: left(if is_big { 1 } else { 2 }, 0, 0),
         expires: true,
         scenes: vec![
             scene::CONFIRMED,
@@ -203,7 +203,8 @@ fn purged(is_big: bool) -> Configuration {
     Configuration {
         starts: vec![vec![place("place-a", "a", TWO_CUPS, GOOD), cancel("a")]],
         stock: [2, 0],
-        asks: if is_big { 2 } else { 1 },
+        asks: 1,
+        compensations: u32::from(is_big),
         left: left(2, 0, 2),
         scenes: vec![
             scene::CONFIRMED,
