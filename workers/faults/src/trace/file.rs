@@ -15,8 +15,13 @@ impl TraceFile {
     /// The file that the environment's variable `name` tells; none, if it tells none.
     pub fn from_environment(name: &str) -> Self {
         let Some(path) = std::env::var_os(name) else { return Self(None) };
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        Self(Some(Mutex::new(file.expect("the trace's file can be written"))))
+        Self::append(Path::new(&path)).expect("the trace's file can be written")
+    }
+
+    /// The file at `path`, behind what is in it already.
+    pub fn append(path: &Path) -> std::io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self(Some(Mutex::new(file))))
     }
 
     /// All events of a trace, in order. The line that a killed process was writing may lack its

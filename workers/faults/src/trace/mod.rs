@@ -4,6 +4,8 @@ pub mod checker;
 mod event;
 pub mod file;
 pub mod recorder;
+#[cfg(test)]
+mod tests;
 mod violation;
 
 pub use event::{Arrived, Effects, Event, Name, Published, Sent, Taken};
