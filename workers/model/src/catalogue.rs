@@ -185,7 +185,7 @@ fn expiring(is_big: bool) -> Configuration {
         ]],
         stock: [2, 0],
         asks: if is_big { 2 } else { 1 },
-        left: left(if is_big { 1 } else { 2 }, 0, 0),
+        left: left(2, 0, 0),
         expires: true,
         scenes: vec![
             scene::CONFIRMED,
