@@ -126,6 +126,11 @@ impl System {
         &mut self.workers
     }
 
+    /// All workers, to be asked and not to be changed.
+    pub fn running(&self) -> &[Worker] {
+        &self.workers
+    }
+
     /// The variables that workers and `orderly` read.
     pub fn environment(&self) -> &Environment {
         &self.environment

@@ -1,0 +1,5 @@
+//! Bad input, floods and narrow surroundings: what is bounded, and what happens at its bounds.
+
+mod poison;
+mod storm;
+mod surroundings;
