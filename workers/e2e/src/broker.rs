@@ -114,6 +114,11 @@ impl Client {
         Ok(self.broker.depth(queue).await?.ready)
     }
 
+    /// How many consumers `queue` has.
+    pub async fn consumers(&self, queue: &str) -> Result<u32> {
+        Ok(self.broker.depth(queue).await?.consumers)
+    }
+
     /// How many messages wait in all work and dead-letter queues of all workers together.
     pub async fn waiting(&self) -> Result<u32> {
         let mut waiting = 0;
