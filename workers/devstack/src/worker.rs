@@ -79,6 +79,16 @@ impl Worker {
         body(&format!("{}/readyz", self.url()), false)
     }
 
+    /// The sum of a metric over all its labels; zero if the worker has none of it yet.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let page = self.get("/metrics")?;
+        let values = page.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            (rest.starts_with(['{', ' '])).then(|| rest.rsplit(' ').next())?
+        });
+        values.map(|value| value.parse::<f64>().with_context(|| format!("{name} is {value}"))).sum()
+    }
+
     /// Waits until the worker is ready; fails, with the end of its log, if it ends or takes too long.
     pub fn wait_ready(&mut self) -> Result<()> {
         let url = format!("{}/readyz", self.url());

@@ -7,6 +7,7 @@ use orderly_runtime::amqp::broker::{AmqpBroker, AmqpPublisher};
 use orderly_runtime::broker::{Broker, Confirmation, Publisher};
 use orderly_runtime::config::Address;
 use orderly_runtime::message::{Outgoing, Properties};
+use orderly_runtime::topology::{WORKERS, dead_queue, work_queues};
 use serde_json::{Value, json};
 
 /// A message to publish, good or bad.
@@ -111,6 +112,23 @@ impl Client {
     /// How many messages wait in `queue`.
     pub async fn ready(&self, queue: &str) -> Result<u32> {
         Ok(self.broker.depth(queue).await?.ready)
+    }
+
+    /// How many consumers `queue` has.
+    pub async fn consumers(&self, queue: &str) -> Result<u32> {
+        Ok(self.broker.depth(queue).await?.consumers)
+    }
+
+    /// How many messages wait in all work and dead-letter queues of all workers together.
+    pub async fn waiting(&self) -> Result<u32> {
+        let mut waiting = 0;
+        for party in WORKERS {
+            for queue in work_queues(party) {
+                waiting += self.ready(queue).await?;
+            }
+            waiting += self.ready(&dead_queue(party)).await?;
+        }
+        Ok(waiting)
     }
 
     /// The broker itself, for what a client seldom does.

@@ -2,6 +2,8 @@
 
 mod broker;
 mod database;
+pub mod poison;
+pub mod storm;
 mod system;
 
 pub use broker::{Client, Message, place};

@@ -152,6 +152,11 @@ impl System {
         self.environment.extend(settings);
     }
 
+    /// All workers, to be asked and not to be changed.
+    pub fn running(&self) -> &[Worker] {
+        &self.workers
+    }
+
     /// The variables that workers and `orderly` read.
     pub fn environment(&self) -> &Environment {
         &self.environment

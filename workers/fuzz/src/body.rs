@@ -129,6 +129,12 @@ const INTRUDERS: &[&[u8]] = &[
 /// An example, damaged by somebody who does not know JSON.
 fn damaged(rng: &mut Rng, kind: &str) -> Vec<u8> {
     let mut body = example(rng, kind);
+    damage(rng, &mut body);
+    body
+}
+
+/// Changes a few bytes, or removes or repeats them.
+pub(crate) fn damage(rng: &mut Rng, body: &mut Vec<u8>) {
     for _ in 0..rng.usize(1..4) {
         let place = rng.usize(..body.len().max(1)).min(body.len());
         match rng.u8(..6) {
@@ -150,7 +156,6 @@ fn damaged(rng: &mut Rng, kind: &str) -> Vec<u8> {
             }
         }
     }
-    body
 }
 
 /// An example, changed by somebody who knows JSON; now and then it stays valid.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use fastrand::Rng;
 use lapin::BasicProperties;
 use lapin::types::AMQPValue;
 use orderly_contracts::catalogue::entry_of;
@@ -18,6 +19,7 @@ use orderly_runtime::retry::{Ladder, Past, Setback};
 use orderly_runtime::topology::{DEAD, RETURN};
 use sha2::{Digest, Sha256};
 
+use crate::body::damage;
 use crate::input::{Input, NOW, SECRET, SECRET_NUMBER};
 use crate::ways::by_queue;
 
@@ -30,8 +32,7 @@ pub enum Outcome {
     Refused(Reason),
 }
 
-/// The longest header names and values that the ladder may add; below this much of the limit,
-/// a copy is read as the original was.
+/// So many bytes of headers the ladder may add at most.
 const LADDER_BYTES: usize = 2 * 1024;
 
 /// Checks everything that must hold of `input`; an error says what does not.
@@ -132,10 +133,8 @@ fn is_the_same_again<I: Debug + PartialEq>(
     let again = (reception.decode)(arrival.kind, &wire).map_err(|refusal| refusal.to_string())?;
     hold(again == arrival.input, "written again, it is another input")?;
     hold(entry.read(&wire).is_ok_and(|twice| twice.wire == wire), "written twice, it differs")?;
-    for setback in [Setback::Conflict, Setback::Asked, Setback::Outside] {
-        back_from_the_ladder(reception, delivery, content, setback)?;
-    }
-    Ok(())
+    let setbacks = [Setback::Conflict, Setback::Asked, Setback::Outside];
+    back_from_the_ladder(reception, delivery, content, setbacks[(delivery.tag % 3) as usize])
 }
 
 fn back_from_the_ladder<I: Debug + PartialEq>(
@@ -200,6 +199,9 @@ fn becomes_a_letter(delivery: &Delivery, queue: &str, refusal: &Refusal) -> Resu
     hold(outgoing.exchange == DEAD && outgoing.routing_key == queue, "the letter goes astray")?;
     let read = Letter::read(through_the_broker(&outgoing)?, "drain", NOW);
     hold(read == letter, "the letter is read otherwise")?;
+    if is_skipped(delivery) {
+        return Ok(());
+    }
     let bare = letter.bare("why");
     let read = Letter::read(through_the_broker(&bare.outgoing())?, "drain", NOW);
     hold(read == bare && read.body == delivery.body, "the bare letter is read otherwise")
@@ -209,14 +211,39 @@ fn becomes_a_letter(delivery: &Delivery, queue: &str, refusal: &Refusal) -> Resu
 /// same again when it is handed over again.
 fn reads_as_letter(input: &Input) -> Result<(), String> {
     let letter = Letter::read(input.delivery.clone(), "drain", NOW);
-    let explanation = &letter.explanation;
-    let latest = NOW.0 + 3_600_000_000;
-    for moment in [explanation.first_at.0, explanation.last_at.0] {
-        hold((0..=latest).contains(&moment), "a moment that no calendar knows")?;
+    is_in_time(&letter)?;
+    if is_skipped(&input.delivery) {
+        return Ok(());
     }
+    is_read_again(&letter)?;
+    // One of ours that was damaged, or forged by somebody who has seen one.
+    let mut forged = handed_over(&letter);
+    damage(&mut Rng::with_seed(input.delivery.tag), &mut forged.body);
+    let letter = Letter::read(forged, "drain", NOW);
+    is_in_time(&letter)?;
+    is_read_again(&letter)
+}
+
+fn is_in_time(letter: &Letter) -> Result<(), String> {
+    let latest = NOW.0 + 3_600_000_000;
+    let moments = [letter.explanation.first_at.0, letter.explanation.last_at.0];
+    let is_so = moments.iter().all(|moment| (0..=latest).contains(moment));
+    hold(is_so, "a moment that no calendar knows")
+}
+
+fn is_read_again(letter: &Letter) -> Result<(), String> {
+    let again = Letter::read(handed_over(letter), "drain", NOW);
+    hold(again == *letter, "a stranger's letter changed")
+}
+
+fn handed_over(letter: &Letter) -> Delivery {
     let Outgoing { properties, body, exchange, routing_key, .. } = letter.outgoing();
-    let again = Delivery { tag: 1, returns: 0, exchange, routing_key, properties, body };
-    hold(Letter::read(again, "drain", NOW) == letter, "a stranger's letter changed")
+    Delivery { tag: 1, returns: 0, exchange, routing_key, properties, body }
+}
+
+/// The costly checks that almost never differ from input to input are done for one in eight.
+fn is_skipped(delivery: &Delivery) -> bool {
+    delivery.tag % 8 != 0
 }
 
 /// No randomness is needed for what is checked here.

@@ -21,8 +21,8 @@ fn no_delivery_panics_or_changes_and_every_refusal_is_explained() {
         assert!(tally.accepted.contains_key(route.kind), "no {} was accepted", route.kind);
     }
     assert!(tally.accepted() > tally.inputs() / 5, "only {} accepted", tally.accepted());
-    // Every type that a table may hold but the ones RabbitMQ does not know.
-    assert!(tally.types.len() >= 19, "only these types were met: {:?}", tally.types);
+    // All nineteen types that a table may hold: short texts and short numbers share a letter.
+    assert!(tally.types.len() >= 18, "only these types were met: {:?}", tally.types);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::effect::EffectLimits;
 use crate::lane::BatchLimits;
 use crate::letter::LETTER_BODY_MAX;
 use crate::retry::{Attempts, Ladder};
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFilter, LogFormat};
 
 /// Where a server is and how to get in. Its `Debug` shows no password.
 #[derive(Clone)]
@@ -96,8 +96,8 @@ pub struct Config {
     pub effects: EffectLimits,
     /// How the log looks.
     pub log_format: LogFormat,
-    /// What the log lets through, such as `info` or `debug,lapin=off`.
-    pub log_filter: String,
+    /// What the log lets through.
+    pub log_filter: LogFilter,
 }
 
 /// How much longer than the ladder the inbox has to remember at least: a copy of a message may lie
@@ -190,7 +190,7 @@ impl Config {
                 timeout: reader.millis("ORDERLY_EFFECT_TIMEOUT_MS", 5_000),
             },
             log_format: reader.value("ORDERLY_LOG_FORMAT", LogFormat::default()),
-            log_filter: reader.text("ORDERLY_LOG").unwrap_or_else(|| "info,lapin=off".to_owned()),
+            log_filter: reader.value("ORDERLY_LOG", LogFilter::default()),
             broker: broker?,
             database: database?,
         })

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::health::Health;
 use crate::metrics::{BATCH_BUCKETS, SECONDS_BUCKETS, describe};
+use crate::visit::Visits;
 
 /// How often histograms are tidied up.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
@@ -46,7 +47,7 @@ pub async fn serve(
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .with_state(Page { health, metrics });
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(async move { axum::serve(Visits::new(listener), router).await });
     Ok(bound)
 }
 

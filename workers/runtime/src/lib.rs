@@ -39,4 +39,5 @@ pub mod topology;
 pub mod trouble;
 pub mod upkeep;
 mod valve;
+mod visit;
 pub mod worker;

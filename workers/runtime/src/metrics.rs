@@ -30,6 +30,7 @@ const BLOCKED: &str = "orderly_broker_blocked";
 const BREAKER: &str = "orderly_breaker_open";
 const PAUSED: &str = "orderly_paused";
 const SESSIONS: &str = "orderly_sessions_total";
+const LOG_DROPPED: &str = "orderly_log_lines_dropped_total";
 const READY: &str = "orderly_ready";
 const BUILD: &str = "orderly_build_info";
 
@@ -60,6 +61,7 @@ pub fn describe(worker: &'static str) {
     describe_gauge!(BREAKER, "1 while a queue is left alone because too much of it fails, else 0.");
     describe_gauge!(PAUSED, "1 while an operator has paused the worker, else 0.");
     describe_counter!(SESSIONS, "Sessions begun with broker and database.");
+    describe_counter!(LOG_DROPPED, "Lines of the log that nobody read in time.");
     describe_gauge!(READY, "1 while the worker is ready, else 0.");
     describe_gauge!(BUILD, "Always 1; the labels tell worker and version.");
     gauge!(BUILD, "worker" => worker, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -139,6 +141,10 @@ pub(crate) fn paused(is_paused: bool) {
 
 pub(crate) fn session() {
     counter!(SESSIONS).increment(1);
+}
+
+pub(crate) fn log_line_dropped() {
+    counter!(LOG_DROPPED).increment(1);
 }
 
 pub(crate) fn ready(is_ready: bool) {

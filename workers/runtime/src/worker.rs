@@ -130,7 +130,9 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
             .enable_all()
             .build()
             .expect("a thread pool can be started");
-        runtime.block_on(self.serve(Arc::new(config), wrap))
+        let code = runtime.block_on(self.serve(Arc::new(config), wrap));
+        telemetry::flush();
+        code
     }
 
     async fn serve<P: Servers<D>>(
@@ -199,6 +201,7 @@ fn obey_signals(stopper: Stopper, health: Health) -> std::io::Result<()> {
             }
         }
         tracing::warn!("asked again: ending at once");
+        telemetry::flush();
         std::process::exit(1);
     });
     Ok(())

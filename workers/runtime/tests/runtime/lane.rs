@@ -35,9 +35,9 @@ const BREAKER: BreakerLimits = BreakerLimits {
     pause: Duration::from_millis(50),
     longest: Duration::from_millis(200),
 };
-const KIND: &str = "stock.adjust.v1";
+pub(crate) const KIND: &str = "stock.adjust.v1";
 
-fn message(id: &str, body: &str) -> Outgoing {
+pub(crate) fn message(id: &str, body: &str) -> Outgoing {
     Outgoing {
         exchange: COMMANDS.to_owned(),
         routing_key: KIND.to_owned(),
@@ -52,7 +52,7 @@ fn message(id: &str, body: &str) -> Outgoing {
     }
 }
 
-fn lane<B: Broker, S: Store<Counters>>(
+pub(crate) fn lane<B: Broker, S: Store<Counters>>(
     broker: &Arc<B>,
     store: &Arc<S>,
     batch: usize,

@@ -4,4 +4,5 @@ mod broker;
 mod counters;
 mod drain;
 mod lane;
+mod limits;
 mod store;

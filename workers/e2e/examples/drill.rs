@@ -1,0 +1,85 @@
+//! Drills of any size, by hand: `devstack run -- target/release/examples/drill poison`.
+//!
+//! An example and not a test, because its figures mean nothing in a debug build. It starts the
+//! workers that lie beside it, so build those first, with the same profile.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use orderly_devstack::TestBed;
+use orderly_e2e::System;
+use orderly_e2e::poison::{Plan, Poison, poison_throughput};
+use orderly_e2e::storm::storm;
+
+/// Runs a drill on real nodes.
+#[derive(Debug, Parser)]
+#[command(name = "drill")]
+struct Arguments {
+    #[command(subcommand)]
+    drill: Drill,
+}
+
+#[derive(Debug, Subcommand)]
+enum Drill {
+    /// The throughput of good orders with and without poison among them.
+    Poison {
+        /// How many of a hundred messages are poison.
+        #[arg(long, default_value_t = 10)]
+        percent: usize,
+        /// How many good orders a round has.
+        #[arg(long, default_value_t = 5_000)]
+        orders: usize,
+        /// How many pairs of rounds.
+        #[arg(long, default_value_t = 5)]
+        pairs: usize,
+    },
+    /// Every message many times, on several workers a service.
+    Storm {
+        /// How many orders.
+        #[arg(long, default_value_t = 100)]
+        orders: usize,
+        /// How often every message is published.
+        #[arg(long, default_value_t = 100)]
+        factor: usize,
+        /// How many workers a service has.
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+        /// Shuffles the copies.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<()> {
+    match Arguments::parse().drill {
+        Drill::Poison { percent, orders, pairs } => {
+            for poison in Poison::ALL {
+                let mut system = System::prepare(TestBed::new()?, &[]).await?;
+                system.start_workers()?;
+                let plan = Plan { poison, percent, orders, pairs };
+                let throughput = poison_throughput(&system, plan).await?;
+                println!("{poison:?}, {percent} %: {throughput}");
+                println!(
+                    "  clean    {:.0?}\n  poisoned {:.0?}",
+                    throughput.clean, throughput.poisoned
+                );
+            }
+        }
+        Drill::Storm { orders, factor, workers, seed } => {
+            let mut system = System::prepare(TestBed::new()?, &[]).await?;
+            for _ in 0..workers {
+                system.start_workers()?;
+            }
+            let articles: Vec<String> = (0..7).map(|n| format!("article-{n}")).collect();
+            let pieces: Vec<(&str, i64)> = articles.iter().map(|a| (a.as_str(), 100_000)).collect();
+            system.client.stock_up(&pieces).await?;
+            for article in &articles {
+                system.databases.item_reaches(article, 100_000, 0).await?;
+            }
+            println!("{:#?}", storm(&system, orders, factor, seed).await?);
+            system.databases.expect_conserved().await?;
+            println!("{}", system.expect_clean_audit()?);
+        }
+    }
+    Ok(())
+}
