@@ -8,12 +8,17 @@ use orderly_contracts::routes::{PAYMENT_EFFECTS, Party, ROUTES, Route};
 use orderly_e2e::{Message, System, eventually, place};
 use orderly_runtime::message::Properties;
 
-/// A message of `route` for each mistake, and the reason it is given up for. The mistake's name is the
-/// correlation id, as some have no message id.
-fn mistakes(route: &Route) -> Vec<(String, Message, &'static str)> {
-    let kind = route.kind;
-    let example = entry_of(kind).expect("every route has an entry").example();
-    let example = String::from_utf8(example).expect("JSON is UTF-8");
+/// A name, a message, and the reason it is given up for.
+type Mistake = (&'static str, Message, &'static str);
+
+fn example(route: &Route) -> String {
+    let example = entry_of(route.kind).expect("every route has an entry").example();
+    String::from_utf8(example).expect("JSON is UTF-8")
+}
+
+/// Bodies that are wrong.
+fn bodies(route: &Route) -> Vec<Mistake> {
+    let example = example(route);
     let (first, rest) = example.split_once(',').unwrap_or((&example[..example.len() - 1], "}"));
     let rest = if rest == "}" { rest.to_owned() } else { format!(",{rest}") };
     let (name, _) = first.split_once(':').expect("a field has a value");
@@ -24,7 +29,7 @@ fn mistakes(route: &Route) -> Vec<(String, Message, &'static str)> {
     let mut invalid_utf8 = with("\"?\"");
     let place = invalid_utf8.iter().position(|byte| *byte == b'?').expect("it is there");
     invalid_utf8[place] = 0xff;
-    let bodies = [
+    [
         ("empty", vec![], "empty_body"),
         ("truncated", example.as_bytes()[..example.len() - 1].to_vec(), "invalid_json"),
         ("byte-order-mark", [b"\xef\xbb\xbf", example.as_bytes()].concat(), "invalid_json"),
@@ -40,53 +45,63 @@ fn mistakes(route: &Route) -> Vec<(String, Message, &'static str)> {
         ("list", b"[]".to_vec(), "invalid_content"),
         ("missing-field", b"{}".to_vec(), "invalid_content"),
         ("encoded-twice", serde_json::to_vec(&example).expect("a text"), "invalid_content"),
-    ];
-    let mut messages: Vec<(&str, Message, &str)> = bodies
-        .into_iter()
-        .map(|(mistake, body, reason)| (mistake, Message::raw(kind, "", body), reason))
-        .collect();
+    ]
+    .map(|(mistake, body, reason)| (mistake, Message::raw(route.kind, "", body), reason))
+    .to_vec()
+}
+
+/// Good bodies in wrong envelopes.
+fn envelopes(route: &Route) -> Vec<Mistake> {
+    let kind = route.kind;
     let changed = |change: &dyn Fn(&mut Properties)| {
-        Message::raw(kind, "", example.as_bytes()).with(|properties| change(properties))
+        Message::raw(kind, "", example(route)).with(|p| change(p))
     };
     let version = kind.replace(".v1", ".v2");
-    messages.extend([
+    let mut mistakes = vec![
         ("version", changed(&|p| p.kind = Some(version.clone())), "unsupported_version"),
         ("type", changed(&|p| p.kind = Some("order.plaice.v1".into())), "unknown_type"),
         ("no-type", changed(&|p| p.kind = None), "unknown_type"),
-        (
-            "content-type",
-            changed(&|p| p.content_type = Some("text/xml".into())),
-            "wrong_content_type",
-        ),
+        ("xml", changed(&|p| p.content_type = Some("text/xml".into())), "wrong_content_type"),
         ("gzip", changed(&|p| p.content_encoding = Some("gzip".into())), "wrong_content_type"),
-    ]);
-    let mut all: Vec<(String, Message, &'static str)> = Vec::new();
-    for (mistake, message, reason) in messages {
-        let name = format!("{kind}:{mistake}");
-        let id = name.clone();
-        all.push((name, message.with(|p| p.message_id = Some(id)), reason));
+    ];
+    if route.sender != Party::Client {
+        // Put into the queue past the exchange that guards who may send it.
+        let mut message = changed(&|_| ());
+        message.exchange = String::new();
+        message.routing_key = route.consumer.map_or("", |(_, queue)| queue).to_owned();
+        mistakes.push(("forged", message, "wrong_route"));
     }
-    let ids = [
+    mistakes
+}
+
+/// Good messages without an id, or with one that is none.
+fn ids(route: &Route) -> Vec<Mistake> {
+    [
         ("no-id", None, "missing_message_id"),
         ("empty-id", Some(String::new()), "missing_message_id"),
         ("long-id", Some("x".repeat(129)), "invalid_message_id"),
         ("odd-id", Some("a b\0ü".to_owned()), "invalid_message_id"),
-    ];
-    for (mistake, id, reason) in ids {
+    ]
+    .map(|(mistake, id, reason)| {
         // Without an id the body alone tells two letters apart.
-        let mut message = changed(&|p| p.message_id.clone_from(&id));
-        message.body.extend(vec![b' '; mistake.len()]);
-        all.push((format!("{kind}:{mistake}"), message, reason));
-    }
-    if route.sender != Party::Client {
-        // Put into the queue past the exchange that guards who may send it.
-        let mut message = changed(&|p| p.message_id = Some(format!("{kind}:forged")));
-        message.exchange = String::new();
-        message.routing_key = route.consumer.map_or("", |(_, queue)| queue).to_owned();
-        all.push((format!("{kind}:forged"), message, "wrong_route"));
-    }
-    all.into_iter()
+        let body = example(route) + &" ".repeat(mistake.len());
+        (mistake, Message::raw(route.kind, "", body).with(|p| p.message_id = id), reason)
+    })
+    .to_vec()
+}
+
+/// A message of `route` for each mistake, and the reason it is given up for. The mistake's name is the
+/// correlation id, as some have no message id.
+fn mistakes(route: &Route) -> Vec<(String, Message, &'static str)> {
+    let with_ids = bodies(route).into_iter().chain(envelopes(route)).map(|mistake| {
+        let (name, message, reason) = mistake;
+        let id = format!("{}:{name}", route.kind);
+        (name, message.with(|p| p.message_id = Some(id)), reason)
+    });
+    with_ids
+        .chain(ids(route))
         .map(|(name, message, reason)| {
+            let name = format!("{}:{name}", route.kind);
             let correlation = Some(name.clone());
             (name, message.with(|p| p.correlation_id = correlation), reason)
         })

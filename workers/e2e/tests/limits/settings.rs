@@ -36,6 +36,9 @@ const BOUNDS: &[(&str, u64, u64)] = &[
     ("ORDERLY_BREAKER_PAUSE_MAX_MS", 1, 86_400_000),
 ];
 
+/// Names and values.
+type Settings<'a> = &'a [(&'a str, &'a str)];
+
 /// What a worker says of its configuration, given these variables and, unless they say otherwise,
 /// right addresses.
 fn check(party: Party, variables: &[(String, String)]) -> Result<(Option<i32>, String)> {
@@ -111,7 +114,7 @@ fn every_variable_is_named_when_it_is_wrong_alone_and_when_all_are_at_once() -> 
 fn what_is_missing_unknown_or_contradictory_is_told() -> Result<()> {
     for party in WORKERS {
         let database = format!("ORDERLY_{}_DATABASE_URL", party.name().to_uppercase());
-        let cases: [(&[(&str, &str)], &[&str]); 7] = [
+        let cases: [(Settings<'_>, &[&str]); 7] = [
             (
                 &[("ORDERLY_BROKER_URL", ""), (&database, "")],
                 &["ORDERLY_BROKER_URL is missing", &database],
