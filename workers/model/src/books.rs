@@ -44,8 +44,6 @@ pub struct Order {
     pub announced: u8,
     /// Whether people were told that goods are missing.
     pub is_short: bool,
-    /// Whether a dead letter about it waits for people.
-    pub has_letter: bool,
 }
 
 /// One line of a ledger.

@@ -218,13 +218,8 @@ fn purged(is_big: bool) -> Configuration {
 }
 
 fn contrary(is_big: bool) -> Configuration {
-    let mut scenes = vec![
-        scene::CONFIRMED,
-        scene::CANCELLED,
-        scene::DECLINED,
-        scene::CONTRADICTED_VOID,
-        scene::ID_TAKEN,
-    ];
+    let mut scenes =
+        vec![scene::CONFIRMED, scene::CANCELLED, scene::DECLINED, scene::CONTRADICTED_VOID];
     if is_big {
         scenes.push(scene::CONTRADICTED);
     }

@@ -9,7 +9,7 @@ use orderly_payment::provider::executed;
 use orderly_payment::sandbox::Answer;
 use orderly_runtime::domain::Output;
 use orderly_runtime::effect::Effect;
-use orderly_runtime::fold::compose;
+use orderly_runtime::fold::compose_answer;
 use orderly_runtime::message::Outgoing;
 use orderly_runtime::reception::Reception;
 
@@ -88,14 +88,12 @@ impl Outcome {
         let received = reception.receive(delivery(request.clone()), NOW);
         let arrival = received.content.expect("our own request").arrival;
         let told = |answer| Output::of(&executed(&arrival.input, Ok(answer)));
-        match self {
-            Self::Approved => compose(Party::Payment, &arrival, 0, told(Answer::Approved)),
-            Self::Declined => compose(Party::Payment, &arrival, 0, told(Answer::Declined(None))),
-            Self::Lost | Self::Failed => {
-                let exhausted = ProviderCalls(Sandbox).exhausted(&arrival.input);
-                compose(Party::Payment, &arrival, 1, exhausted)
-            }
-        }
+        let answer = match self {
+            Self::Approved => told(Answer::Approved),
+            Self::Declined => told(Answer::Declined(None)),
+            Self::Lost | Self::Failed => ProviderCalls(Sandbox).exhausted(&arrival.input),
+        };
+        compose_answer(Party::Payment, &arrival, answer)
     }
 }
 

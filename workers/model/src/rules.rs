@@ -37,8 +37,7 @@ pub enum Rule {
     ConfirmedIsWhole,
     /// At rest: rejected and cancelled mean that nothing is held and nothing is charged.
     UndoneIsNothing,
-    /// At rest: the provider has done what the ledger says, or people know that it contradicts
-    /// itself.
+    /// At rest: the provider has done what the ledger says.
     ProviderAgrees,
 }
 
@@ -201,9 +200,7 @@ impl View<'_> {
         let books = self.moment.books.orders[order];
         let provider = self.moment.provider[order];
         let has_money = provider.charge == Charge::Approved && !provider.is_refunded;
-        let is_excused = self.configuration.contrary && books.has_letter;
-        let agrees = has_money == (books.provider > 0) || is_excused;
-        let agrees = agrees || !self.configuration.calls;
+        let agrees = has_money == (books.provider > 0) || !self.configuration.calls;
         let Some(saga) = self.saga(order) else {
             let acts = self.reservation(order).is_some() || self.payment(order).is_some();
             return breaks(acts, Rule::RestsEnded);

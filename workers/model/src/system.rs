@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use orderly_contracts::Message;
-use orderly_contracts::payment::PaymentExecuted;
 use orderly_contracts::routes::Party;
 use orderly_runtime::message::Outgoing;
 
@@ -16,7 +14,7 @@ use crate::provider::Outcome;
 use crate::rules::{Rule, judge};
 use crate::scene::{DECIDED_ANEW, Event, ID_CONFLICT, RECOGNISED};
 use crate::service::{Effect, Workers};
-use crate::tables::{Content, SCOPE, Sent, Tables, To};
+use crate::tables::{Content, SCOPE, Tables, To};
 
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,7 +241,7 @@ impl System {
             }
             Some(claim) if !claim.is_forgotten => {
                 self.note(ID_CONFLICT);
-                return self.file_conflict(moment, known.tables.sent(message));
+                return self.file_conflict(moment);
             }
             Some(_) => self.note(DECIDED_ANEW),
             None => {}
@@ -271,13 +269,10 @@ impl System {
     }
 
     /// A message under the id of another is a dead letter. It takes an inbox that forgets to make
-    /// one, or a provider that answers one request in two ways.
-    fn file_conflict(&self, moment: &mut Moment, sent: &Sent) {
-        if self.configuration.left.purges == 0 && sent.kind != PaymentExecuted::KIND {
+    /// one.
+    fn file_conflict(&self, moment: &mut Moment) {
+        if self.configuration.left.purges == 0 {
             moment.broken |= Rule::NothingDies.bit();
-        }
-        if let Some(order) = sent.order {
-            moment.books.orders[order].has_letter = true;
         }
     }
 

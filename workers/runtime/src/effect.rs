@@ -13,7 +13,7 @@ use crate::breaker::BreakerLimits;
 use crate::broker::{Broker, BrokerError, Deliveries};
 use crate::clock::{Clock, Entropy, Micros};
 use crate::domain::{Arrival, Output};
-use crate::fold::compose;
+use crate::fold::compose_answer;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::letter::Letter;
@@ -181,7 +181,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         let why = match outcome {
             Ok(answer) => {
                 metrics::effect("answered", started.elapsed());
-                return (vec![compose(E::PARTY, arrival, 0, answer)], false);
+                return (vec![compose_answer(E::PARTY, arrival, answer)], false);
             }
             Err(why) => why,
         };
@@ -197,7 +197,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         let letter = self.letter(delivery, &Refusal::new(Reason::Exhausted, text));
         let answer = self.effect.exhausted(&arrival.input);
         // The letter goes first: if only one of the two gets out, the other is repeated with it.
-        (vec![letter, compose(E::PARTY, arrival, 1, answer)], true)
+        (vec![letter, compose_answer(E::PARTY, arrival, answer)], true)
     }
 
     fn letter(&self, delivery: &Delivery, refusal: &Refusal) -> Outgoing {

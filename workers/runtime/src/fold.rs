@@ -120,6 +120,17 @@ pub fn timer_cause(timer: &Timer) -> Cause {
     Cause { source: TIMER, id: Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string() }
 }
 
+/// The answer to a call to the outside, as it goes onto the wire. Its id follows from what it says
+/// as well: a call may be made twice, and where the outside then says something else, that is a
+/// message of its own and not a false copy of the first.
+pub fn compose_answer<I>(party: Party, arrival: &Arrival<I>, answer: Output) -> Outgoing {
+    let Cause { source, id } = &arrival.cause;
+    let name = [format!("{party}/{source}/{id}/answer/").as_bytes(), &answer.body].concat();
+    let mut outgoing = compose(party, arrival, 0, answer);
+    outgoing.properties.message_id = Some(Uuid::new_v5(&NAMESPACE, &name).to_string());
+    outgoing
+}
+
 /// An output as it goes onto the wire.
 pub fn compose<I>(party: Party, arrival: &Arrival<I>, ordinal: usize, output: Output) -> Outgoing {
     let route = route(output.kind).expect("every contract message has a route");
@@ -152,5 +163,32 @@ pub fn compose<I>(party: Party, arrival: &Arrival<I>, ordinal: usize, output: Ou
         mandatory: route.is_required(),
         properties,
         body: output.body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Micros;
+    use crate::domain::Context;
+
+    #[test]
+    fn an_answer_is_known_by_what_it_says_and_by_what_it_answers() {
+        let id = |cause: &str, body: &str| {
+            let arrival = Arrival {
+                cause: Cause { source: "payment", id: cause.to_owned() },
+                kind: "payment.execute.v1",
+                at: Micros(0),
+                context: Context::default(),
+                input: (),
+            };
+            let correlation = "an order".to_owned();
+            let answer =
+                Output { kind: "payment.executed.v1", correlation, body: body.as_bytes().to_vec() };
+            compose_answer(Party::Payment, &arrival, answer).id().to_owned()
+        };
+        assert_eq!(id("a", "declined"), id("a", "declined"));
+        assert_ne!(id("a", "declined"), id("a", "approved"));
+        assert_ne!(id("a", "declined"), id("b", "declined"));
     }
 }

@@ -16,11 +16,11 @@ pub(crate) const MOMENTS: [(&str, usize); 8] = [
     ("cancelled", 174_630),
     ("scarce", 263_355),
     ("free", 253_285),
-    ("flaky", 247_772),
+    ("flaky", 241_362),
     ("twice", 195_298),
     ("expiring", 143_036),
-    ("purged", 177_728),
-    ("contrary", 176_930),
+    ("purged", 171_735),
+    ("contrary", 181_193),
 ];
 
 fn explored_to_its_end(name: &str) {
