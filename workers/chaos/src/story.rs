@@ -68,8 +68,9 @@ const CONFIRMED: Ends = &["confirmed"];
 const CANCELLED: Ends = &["cancelled"];
 const REJECTED: Ends = &["rejected"];
 const EITHER: Ends = &["confirmed", "cancelled"];
-/// Where a payment that nobody answers leaves an order.
-const OPEN: Ends = &["reserved", "cancelling"];
+/// Where a payment that nobody answers leaves an order; cancelled, if its reservation has expired
+/// before the payment was asked for at all.
+const OPEN: Ends = &["reserved", "cancelling", "cancelled"];
 
 impl Story {
     /// The story of the next order.

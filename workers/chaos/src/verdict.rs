@@ -24,7 +24,7 @@ use crate::target::Target;
 /// What the ids of the first stock begin with.
 const GOODS_IN: &str = "goods-in-";
 /// How often the system may be found moving after everybody had said that it rests.
-const TRIES: u32 = 3;
+const TRIES: u32 = 5;
 
 /// What was found.
 #[derive(Debug, Default)]

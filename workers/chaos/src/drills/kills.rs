@@ -20,7 +20,7 @@ use crate::verdict::{Verdict, judge};
 /// So many times a message has to come back before it is run alone.
 const RETURNS: u32 = 3;
 /// How long the system may take to come to rest afterwards.
-const RESTS: Duration = Duration::from_secs(60);
+const RESTS: Duration = Duration::from_secs(120);
 
 /// How many kills, from which seed.
 #[derive(Debug, Clone, Copy)]

@@ -111,8 +111,7 @@ async fn missing(databases: &Databases, book: &Book) -> Result<usize> {
     let sql = "SELECT count(*) FROM orders WHERE order_id = ANY ($1) AND ended_at IS NOT NULL";
     let found: i64 = databases.order.query_one(sql, &[&ended]).await?.get(0);
     let unpaid = unpaid(book);
-    let sql = "SELECT count(*) FROM orders WHERE order_id = ANY ($1)
-               AND status IN ('reserved', 'cancelling')";
+    let sql = "SELECT count(*) FROM orders WHERE order_id = ANY ($1) AND status <> 'pending'";
     let waiting: i64 = databases.order.query_one(sql, &[&unpaid]).await?.get(0);
     Ok(book.orders.len() - usize::try_from(found + waiting)?)
 }
@@ -122,7 +121,7 @@ async fn unfinished(databases: &Databases, book: &Book) -> Result<Vec<String>> {
     let all: Vec<&str> = book.orders.keys().map(String::as_str).collect();
     let sql = "SELECT id || ' is ' || COALESCE(status, 'missing') FROM unnest($1::text[]) AS id
                LEFT JOIN orders ON orders.order_id = id
-               WHERE ended_at IS NULL AND NOT id = ANY ($2) LIMIT 5";
+               WHERE ended_at IS NULL AND (status = 'pending' OR NOT id = ANY ($2)) LIMIT 5";
     let rows = databases.order.query(sql, &[&all, &unpaid(book)]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
