@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_means_nothing_is_refused() {
-        for wrong in ["loud", "order=verbose", "info,=,", "a=b=c"] {
+        for wrong in ["order=verbose", "info,a=b=c", "info,[{"] {
             assert!(wrong.parse::<LogFilter>().is_err(), "{wrong}");
         }
         for right in ["info", "debug,lapin=off", "orderly_runtime=trace", "off", "WARN"] {
