@@ -81,7 +81,7 @@ const FULL: [Section; 7] = [
 
 /// What `--full` runs beside it, where it is built: programs with their arguments, one a line.
 const OTHERS: &[(&str, &[&str])] =
-    &[("simulate", &["--count", "100000"]), ("model", &["--big"]), ("fuzz", &[])];
+    &[("simulate", &["--count", "1000000"]), ("model", &["--big"]), ("fuzz", &[])];
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();

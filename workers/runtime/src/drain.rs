@@ -15,8 +15,9 @@ use crate::store::{Store, StoreError};
 use crate::topology::dead_queue;
 use crate::trouble::Trouble;
 
-/// The most letters filed at once. Letters can be large, so it is well below a batch of messages.
-const BATCH: usize = 64;
+/// The most letters in hand, all of which are filed at once. Each may be more than 2 MiB long, so they
+/// are few.
+const BATCH: usize = 16;
 
 /// The loop over the dead-letter queue.
 pub struct Drain<B, S> {
@@ -43,7 +44,7 @@ impl<B: Broker, S> Drain<B, S> {
         S: Store<D>,
     {
         let queue = dead_queue(D::PARTY);
-        let prefetch = if self.is_careful { 1 } else { 2 * BATCH as u16 };
+        let prefetch = if self.is_careful { 1 } else { BATCH as u16 };
         let (mut deliveries, mut acks) = self.broker.consume(&queue, prefetch).await?;
         self.health.lane_open(&queue);
         loop {
