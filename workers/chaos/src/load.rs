@@ -32,6 +32,9 @@ pub struct Measure {
     pub rate: u32,
     /// So many at most.
     pub most: usize,
+    /// So many of them, at most, that nobody pays for. They ask for ever, so the more there are,
+    /// the less the system comes to rest.
+    pub unpaid: usize,
 }
 
 /// What was sent, and what must come of it.
@@ -93,6 +96,7 @@ impl Load {
             later: vec![],
             book: Book::default(),
             placed: 0,
+            unpaid: 0,
         };
         Ok(Self { shared, task: tokio::spawn(run.publish_all()) })
     }
@@ -148,6 +152,7 @@ struct Run {
     later: Vec<(Instant, Message)>,
     book: Book,
     placed: usize,
+    unpaid: usize,
 }
 
 impl Run {
@@ -159,7 +164,7 @@ impl Run {
             let mut due = self.due(is_stopped);
             if !is_stopped && self.line.backlog().await < BACKLOG {
                 for _ in 0..a_tick.min(self.measure.most.saturating_sub(self.placed)) {
-                    let story = Story::draw(&mut self.rng);
+                    let story = self.draw();
                     due.extend(self.begin(story));
                 }
             }
@@ -189,6 +194,17 @@ impl Run {
         self.later = later;
         let extra = std::mem::take(&mut *held(&self.shared.extra));
         due.into_iter().map(|(_, message)| message).chain(extra).collect()
+    }
+
+    /// The story of the next order.
+    fn draw(&mut self) -> Story {
+        match Story::draw(&mut self.rng) {
+            Story::Unanswered if self.unpaid >= self.measure.unpaid => Story::Plain,
+            story => {
+                self.unpaid += usize::from(story == Story::Unanswered);
+                story
+            }
+        }
     }
 
     /// Begins a story; what is to be sent now.

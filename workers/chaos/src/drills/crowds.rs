@@ -33,7 +33,7 @@ pub async fn run(seed: u64, count: usize, orders: usize) -> Result<Crowd> {
     let mut target = Target::prepare(&[]).await?;
     target.employ(Party::Stock).await?;
     target.stock_up().await?;
-    let measure = Measure { seed, rate: 10_000, most: orders };
+    let measure = Measure { seed, rate: 10_000, most: orders, unpaid: 10 };
     let book = Load::begin(target.system().environment(), measure).await?.complete().await?;
     let databases = target.databases().await?;
     let begun = Instant::now();

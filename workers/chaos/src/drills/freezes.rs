@@ -49,7 +49,7 @@ pub async fn run(freezes: Freezes) -> Result<Frozen> {
     let mut target = Target::prepare(&[]).await?;
     target.employ_all().await?;
     target.stock_up().await?;
-    let measure = Measure { seed: freezes.seed, rate: 40, most: usize::MAX };
+    let measure = Measure { seed: freezes.seed, rate: 40, most: usize::MAX, unpaid: 10 };
     let load = Load::begin(target.system().environment(), measure).await?;
     warm(&target).await?;
     let broker = &target.system().environment()["ORDERLY_BROKER_URL"];

@@ -56,7 +56,7 @@ pub async fn run(kills: Kills) -> Result<Killed> {
     let mut target = Target::prepare(&[]).await?;
     target.employ_all().await?;
     target.stock_up().await?;
-    let measure = Measure { seed: kills.seed, rate: kills.rate, most: usize::MAX };
+    let measure = Measure { seed: kills.seed, rate: kills.rate, most: usize::MAX, unpaid: 10 };
     let load = Load::begin(target.system().environment(), measure).await?;
     warm(&target).await?;
     target.dismiss_all().await?;

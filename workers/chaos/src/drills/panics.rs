@@ -46,7 +46,7 @@ pub async fn run(seed: u64, rate: u32) -> Result<Panicked> {
     let mut target = Target::prepare(&[]).await?;
     target.employ_all().await?;
     target.stock_up().await?;
-    let measure = Measure { seed, rate, most: usize::MAX };
+    let measure = Measure { seed, rate, most: usize::MAX, unpaid: 10 };
     let load = Load::begin(target.system().environment(), measure).await?;
     warm(&target).await?;
     target.dismiss_all().await?;

@@ -66,7 +66,8 @@ async fn perform(
     }
     target.stock_up().await?;
     let rate = extent.orders as f64 / extent.span.as_secs_f64();
-    let measure = Measure { seed: schedule.seed, rate: rate as u32, most: extent.orders };
+    let measure =
+        Measure { seed: schedule.seed, rate: rate as u32, most: extent.orders, unpaid: 10 };
     let load = Load::begin(target.system().environment(), measure).await?;
     let mut run = Run { rig, target, pending: vec![], failing: vec![] };
     run.go_through(&schedule.events).await?;

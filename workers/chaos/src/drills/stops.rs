@@ -79,7 +79,7 @@ async fn burst(
     .await?;
     for round in 0..10 {
         let seed = seed * 100 + round;
-        let measure = Measure { seed, rate: u32::MAX, most: BURST };
+        let measure = Measure { seed, rate: u32::MAX, most: BURST, unpaid: 1 };
         book.add(Load::begin(target.system().environment(), measure).await?.complete().await?);
         let count = in_flight(databases, book).await?;
         if count >= IN_FLIGHT {
@@ -104,7 +104,7 @@ pub async fn insist(seed: u64) -> Result<(Duration, Duration, Verdict)> {
     let databases = target.databases().await?;
     // Somebody sits on the whole inbox: no batch gets through.
     databases.order.batch_execute("BEGIN; LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE").await?;
-    let measure = Measure { seed, rate: u32::MAX, most: 50 };
+    let measure = Measure { seed, rate: u32::MAX, most: 50, unpaid: 1 };
     let book = Load::begin(target.system().environment(), measure).await?.complete().await?;
     let other = target.databases().await?;
     eventually("the order worker to wait for the inbox", async || {

@@ -82,7 +82,7 @@ pub async fn run(rig: &mut Rig, seed: u64) -> Result<Troubled> {
     let mut ends = Vec::new();
     for (number, trouble) in Trouble::ALL.into_iter().enumerate() {
         let seed = seed * 10 + number as u64;
-        let measure = Measure { seed, rate: u32::MAX, most: BURST };
+        let measure = Measure { seed, rate: u32::MAX, most: BURST, unpaid: 10 };
         book.add(Load::begin(target.system().environment(), measure).await?.complete().await?);
         trouble.begin(rig)?;
         let begun = Instant::now();
