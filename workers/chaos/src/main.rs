@@ -1,17 +1,20 @@
 //! The command `chaos`: the drills at any size, and a table of what was measured.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use orderly_chaos::drills::freezes::{self, Freezes};
 use orderly_chaos::drills::kills::{self, Kills};
 use orderly_chaos::drills::rig::Rig;
 use orderly_chaos::drills::schedules::{self, Extent};
-use orderly_chaos::drills::{crowds, panics, stops, troubled};
+use orderly_chaos::drills::{crowds, panics, recovery, stops, troubled};
 use orderly_chaos::figures::Figures;
-use orderly_e2e::program;
+use orderly_devstack::Nodes;
+use orderly_e2e::System;
+use orderly_e2e::storm::{calm, storm};
 
 /// Faults on the whole system, on private servers of this machine alone.
 ///
@@ -30,6 +33,9 @@ struct Arguments {
     /// Everything, at its full size
     #[arg(long)]
     full: bool,
+    /// Where the proofs lie that --full runs as well
+    #[arg(long, requires = "full")]
+    proofs: Option<PathBuf>,
     #[command(subcommand)]
     section: Option<Section>,
 }
@@ -60,6 +66,18 @@ enum Section {
     },
     /// SIGTERM while a server is away, silent or full
     Troubled,
+    /// Servers that are killed, and how soon work goes on
+    Recovery {
+        /// How often each of the two
+        #[arg(long, default_value_t = 3)]
+        size: usize,
+    },
+    /// Every message many times, shuffled, on two workers a service
+    Storm {
+        /// So many times
+        #[arg(long, default_value_t = 10)]
+        size: usize,
+    },
     /// Random schedules of faults
     Schedules {
         /// So many, from --seed on
@@ -69,18 +87,20 @@ enum Section {
 }
 
 /// What `--full` runs of this program.
-const FULL: [Section; 7] = [
+const FULL: [Section; 9] = [
     Section::Kills { size: 360 },
     Section::Panics,
     Section::Freezes { pause: 60 },
     Section::Crowds,
     Section::Stops { size: 50 },
     Section::Troubled,
+    Section::Recovery { size: 10 },
+    Section::Storm { size: 100 },
     Section::Schedules { size: 100 },
 ];
 
-/// What `--full` runs beside it, where it is built: programs with their arguments, one a line.
-const OTHERS: &[(&str, &[&str])] =
+/// What `--full` runs beside it: programs with their arguments.
+const PROOFS: &[(&str, &[&str])] =
     &[("simulate", &["--count", "1000000"]), ("model", &["--big"]), ("fuzz", &[])];
 
 fn main() -> Result<ExitCode> {
@@ -98,9 +118,11 @@ fn main() -> Result<ExitCode> {
         let outcome = runtime.block_on(run(section, &arguments, &mut figures));
         figures.end(section.name(), outcome);
     }
-    if arguments.full {
-        for (name, options) in OTHERS {
-            let outcome = other(name, options, &mut figures);
+    if let Some(folder) = &arguments.proofs {
+        for (name, options) in PROOFS {
+            let begun = Instant::now();
+            let outcome = prove(&folder.join(name), options);
+            figures.add(name, "took", format_args!("{:.1?}", begun.elapsed()));
             figures.end(name, outcome);
         }
     }
@@ -117,6 +139,8 @@ impl Section {
             Self::Crowds => "crowds",
             Self::Stops { .. } => "stops",
             Self::Troubled => "troubled",
+            Self::Recovery { .. } => "recovery",
+            Self::Storm { .. } => "storm",
             Self::Schedules { .. } => "schedules",
         }
     }
@@ -169,6 +193,8 @@ async fn run(section: Section, arguments: &Arguments, figures: &mut Figures) -> 
             }
             troubled.verdict
         }
+        Section::Recovery { size } => return run_recovery(size, figures).await,
+        Section::Storm { size } => return run_storm(size, seed, figures).await,
         Section::Schedules { size } => return run_schedules(size, arguments, figures).await,
     };
     figures.add(name, "verdict", &verdict);
@@ -200,15 +226,43 @@ async fn run_schedules(size: u64, arguments: &Arguments, figures: &mut Figures) 
     Ok(())
 }
 
-/// Runs another program of the project, which prints its own figures.
-fn other(name: &str, options: &[&str], figures: &mut Figures) -> Result<()> {
-    let path = program(name)?;
-    if !path.is_file() {
-        figures.add(name, "left out", "it is not built");
-        return Ok(());
+/// How many orders are on their way when a server is killed.
+const ORDERS: usize = 300;
+
+/// Kills each server so many times under load, on servers of its own.
+async fn run_recovery(size: usize, figures: &mut Figures) -> Result<()> {
+    let mut nodes = tokio::task::block_in_place(Nodes::start)?;
+    let mut system = System::start_on(nodes.endpoints()).await?;
+    recovery::stock_up(&system).await?;
+    for round in 0..size {
+        let broker = recovery::broker_killed(&mut nodes, &mut system, 2 * round, ORDERS).await?;
+        let database =
+            recovery::database_killed(&mut nodes, &mut system, 2 * round + 1, ORDERS).await?;
+        for (server, it) in [("RabbitMQ", broker), ("PostgreSQL", database)] {
+            let what = format!("{server}, first effect after it accepts");
+            figures.add("recovery", &what, format_args!("{:.2?}", it.first_effect));
+        }
     }
-    let status = Command::new(path).args(options).status()?;
-    figures.add(name, "ended with", status);
-    ensure!(status.success(), "{name} {}: {status}", options.join(" "));
+    system.databases.settled(i64::try_from(2 * size * ORDERS)?).await?;
+    system.expect_clean_audit().map(drop)
+}
+
+/// Publishes every message of a hundred orders so many times.
+async fn run_storm(size: usize, seed: u64, figures: &mut Figures) -> Result<()> {
+    let system = calm(2, 100_000).await?;
+    let came = storm(&system, 100, size, seed).await?;
+    figures.add("storm", "copies", came.copies);
+    figures.add("storm", "recognised", came.duplicates);
+    system.databases.expect_conserved().await?;
+    system.expect_clean_audit().map(drop)
+}
+
+/// Runs a program that prints its own figures.
+fn prove(program: &Path, options: &[&str]) -> Result<()> {
+    let status = Command::new(program)
+        .args(options)
+        .status()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    ensure!(status.success(), "{} {}: {status}", program.display(), options.join(" "));
     Ok(())
 }

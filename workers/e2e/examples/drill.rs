@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use orderly_devstack::TestBed;
 use orderly_e2e::System;
 use orderly_e2e::poison::{Plan, Poison, poison_throughput};
-use orderly_e2e::storm::storm;
+use orderly_e2e::storm::{calm, storm};
 
 /// Runs a drill on real nodes.
 #[derive(Debug, Parser)]
@@ -66,16 +66,7 @@ async fn main() -> Result<()> {
             }
         }
         Drill::Storm { orders, factor, workers, seed } => {
-            let mut system = System::prepare(TestBed::new()?, &[]).await?;
-            for _ in 0..workers {
-                system.start_workers()?;
-            }
-            let articles: Vec<String> = (0..7).map(|n| format!("article-{n}")).collect();
-            let pieces: Vec<(&str, i64)> = articles.iter().map(|a| (a.as_str(), 100_000)).collect();
-            system.client.stock_up(&pieces).await?;
-            for article in &articles {
-                system.databases.item_reaches(article, 100_000, 0).await?;
-            }
+            let system = calm(workers, 100_000).await?;
             println!("{:#?}", storm(&system, orders, factor, seed).await?);
             system.databases.expect_conserved().await?;
             println!("{}", system.expect_clean_audit()?);

@@ -8,6 +8,7 @@ use fastrand::Rng;
 use lapin::options::{QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use orderly_contracts::routes::{COMMANDS, EVENTS};
+use orderly_devstack::TestBed;
 use orderly_runtime::amqp::broker::AmqpBroker;
 use orderly_runtime::broker::{Acks, Broker, Deliveries, Publisher};
 use orderly_runtime::message::{Delivery, Outgoing};
@@ -20,6 +21,9 @@ use crate::{Message, place};
 const SHUFFLED: usize = 2_000;
 /// How long the echo waits for more to shuffle.
 const LULL: Duration = Duration::from_millis(20);
+
+/// The orders are for so many articles.
+const ARTICLES: usize = 7;
 
 /// What a storm came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,25 @@ pub struct Storm {
     pub duplicates: u64,
 }
 
+/// A system with so many workers a service, and so many pieces of everything that [`storm`] orders.
+pub async fn calm(workers: usize, pieces: i64) -> Result<System> {
+    let mut system = System::prepare(TestBed::new()?, &[]).await?;
+    for _ in 0..workers {
+        system.start_workers()?;
+    }
+    let articles: Vec<String> = (0..ARTICLES).map(article).collect();
+    let stock: Vec<(&str, i64)> = articles.iter().map(|name| (name.as_str(), pieces)).collect();
+    system.client.stock_up(&stock).await?;
+    for article in &articles {
+        system.databases.item_reaches(article, pieces, 0).await?;
+    }
+    Ok(system)
+}
+
+fn article(n: usize) -> String {
+    format!("article-{n}")
+}
+
 /// Places `orders`, of which every tenth is declined, while every message of the system is published
 /// `factor` times in all, in an order that `seed` shuffles. It returns once everything is quiet.
 pub async fn storm(system: &System, orders: usize, factor: usize, seed: u64) -> Result<Storm> {
@@ -42,7 +65,7 @@ pub async fn storm(system: &System, orders: usize, factor: usize, seed: u64) -> 
     let messages: Vec<Message> = (0..orders)
         .map(|n| {
             let token = if n % 10 == 0 { "tok_decline" } else { "tok_visa" };
-            place(&format!("o{n}"), &format!("article-{}", n % 7), 1, token)
+            place(&format!("o{n}"), &article(n % ARTICLES), 1, token)
         })
         .collect();
     let work = async {

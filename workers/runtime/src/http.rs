@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::health::Health;
 use crate::metrics::{BATCH_BUCKETS, SECONDS_BUCKETS, describe};
+use crate::telemetry;
 use crate::visit::Visits;
 
 /// How often histograms are tidied up.
@@ -40,6 +41,7 @@ pub async fn serve(
         loop {
             tokio::time::sleep(UPKEEP_PERIOD).await;
             upkeep.run_upkeep();
+            telemetry::tell_dropped();
         }
     });
     let router = Router::new()

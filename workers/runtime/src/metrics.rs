@@ -143,8 +143,8 @@ pub(crate) fn session() {
     counter!(SESSIONS).increment(1);
 }
 
-pub(crate) fn log_line_dropped() {
-    counter!(LOG_DROPPED).increment(1);
+pub(crate) fn log_lines_dropped(in_all: u64) {
+    counter!(LOG_DROPPED).absolute(in_all);
 }
 
 pub(crate) fn ready(is_ready: bool) {

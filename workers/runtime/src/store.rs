@@ -78,16 +78,38 @@ pub struct Work<D: Domain> {
     pub sent: Vec<Uuid>,
 }
 
+// By hand, here and below, because a domain itself needn't be `Clone`.
+impl<D: Domain> Clone for Work<D> {
+    fn clone(&self) -> Self {
+        Self {
+            batch: self.batch,
+            changes: self.changes.clone(),
+            entries: self.entries.clone(),
+            timers: self.timers.clone(),
+            spent: self.spent.clone(),
+            outputs: self.outputs.clone(),
+            disclaimed: self.disclaimed.clone(),
+            sent: self.sent.clone(),
+        }
+    }
+}
+
 /// Changed states, each key once, in the order of keys.
 ///
 /// The two are kept apart because a state that did not exist could not be locked: creating it must
 /// fail if somebody else was faster, and never overwrite.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Changes<D: Domain> {
     /// States under keys that had none.
     pub created: Vec<(D::Key, D::State)>,
     /// States under keys that had one, which this transaction holds locked.
     pub updated: Vec<(D::Key, D::State)>,
+}
+
+impl<D: Domain> Clone for Changes<D> {
+    fn clone(&self) -> Self {
+        Self { created: self.created.clone(), updated: self.updated.clone() }
+    }
 }
 
 /// A timer that is due, and since when.

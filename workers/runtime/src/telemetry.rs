@@ -3,21 +3,17 @@
 //! Whoever reads it may be slow or stopped, and then a pipe is full. So a thread of its own writes
 //! it: the others hand their lines over without waiting, and what does not fit is counted.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::metrics;
 
 /// The most lines that wait to be written; at some hundred bytes each, a megabyte or two.
 const LINES_WAITING: usize = 4_096;
-/// How long the last lines may take to be written when the process ends.
-const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// How the log looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,11 +62,16 @@ impl std::str::FromStr for LogFilter {
 
 /// Begins to log what `filter` lets through.
 pub fn begin(format: LogFormat, filter: &LogFilter) {
-    let log = Log::to(io::stdout(), LINES_WAITING);
-    let writer = LOG.get_or_init(|| log).clone();
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_WAITING)
+        .lossy(true)
+        .thread_name("log")
+        .finish(io::stdout());
+    DROPPED.get_or_init(|| writer.error_counter());
+    *GUARD.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
     let filter = EnvFilter::new(&filter.0);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    let log = log.with_writer(move || writer.clone());
+    let log = log.with_writer(writer);
     match format {
         LogFormat::Json => log.json().flatten_event(true).init(),
         LogFormat::Text => log.with_ansi(io::stdout().is_terminal()).init(),
@@ -82,131 +83,32 @@ pub fn begin(format: LogFormat, filter: &LogFilter) {
     }));
 }
 
-/// The log of this process.
-static LOG: OnceLock<Log> = OnceLock::new();
+/// Once it is dropped, what was logged is written, and the log is over.
+static GUARD: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+/// How many lines were dropped.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+/// How many of them the log has told of.
+static TOLD: AtomicU64 = AtomicU64::new(0);
 
-/// Waits, though not for long, until everything logged so far is written: before the process ends.
-pub fn flush() {
-    if let Some(log) = LOG.get() {
-        log.flush_within(FLUSH_LIMIT);
-    }
+/// Ends the log: waits, though not for much longer than a second, until all of it is written.
+pub fn end() {
+    drop(GUARD.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
 
-/// Hands lines over to the thread that writes them.
-#[derive(Clone)]
-struct Log {
-    lines: SyncSender<Part>,
-    /// How many lines were dropped and not told of yet.
-    dropped: Arc<AtomicU64>,
-}
-
-enum Part {
-    Line(Vec<u8>),
-    /// Everything before is written once this is dropped.
-    Flush(SyncSender<()>),
-}
-
-impl Log {
-    fn to(writer: impl Write + Send + 'static, waiting: usize) -> Self {
-        let (lines, parts) = sync_channel(waiting);
-        let dropped = Arc::default();
-        let log = Self { lines, dropped: Arc::clone(&dropped) };
-        let write = move || write_all(writer, &parts, &dropped);
-        // Without the thread every line is dropped and counted, which is better than no worker.
-        let _ = thread::Builder::new().name("log".to_owned()).spawn(write);
-        log
-    }
-
-    fn flush_within(&self, limit: Duration) {
-        let deadline = Instant::now() + limit;
-        let (written, all_written) = sync_channel(1);
-        let mut part = Part::Flush(written);
-        while let Err(TrySendError::Full(back)) = self.lines.try_send(part) {
-            if Instant::now() > deadline {
-                return;
-            }
-            part = back;
-            thread::sleep(Duration::from_millis(5));
-        }
-        let _ = all_written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-    }
-}
-
-impl Write for Log {
-    /// Takes a line. It never waits: a log that nobody reads must not stop a worker.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.lines.try_send(Part::Line(line.to_vec())).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            metrics::log_line_dropped();
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn write_all(mut writer: impl Write, parts: &Receiver<Part>, dropped: &AtomicU64) {
-    while let Ok(part) = parts.recv() {
-        match part {
-            // Nobody can be told that the log can't be written.
-            Part::Line(line) => drop(writer.write_all(&line)),
-            Part::Flush(written) => {
-                let _ = writer.flush();
-                drop(written);
-            }
-        }
-        let missing = dropped.swap(0, Ordering::Relaxed);
-        if missing > 0 {
-            tracing::warn!(missing, "lines of the log were dropped: it was not read fast enough");
-        }
+/// Tells, by metric and in the log itself, of lines that were dropped.
+pub(crate) fn tell_dropped() {
+    let Some(dropped) = DROPPED.get().map(ErrorCounter::dropped_lines) else { return };
+    let dropped = dropped as u64;
+    metrics::log_lines_dropped(dropped);
+    let missing = dropped - TOLD.swap(dropped, Ordering::Relaxed);
+    if missing > 0 {
+        tracing::warn!(missing, "lines of the log were dropped: it was not read fast enough");
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
-
     use super::*;
-
-    /// A pipe that is full until somebody says that it is read.
-    struct Pipe {
-        is_read: Receiver<()>,
-        written: Sender<Vec<u8>>,
-    }
-
-    impl Write for Pipe {
-        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            let _ = self.is_read.recv();
-            let _ = self.written.send(line.to_vec());
-            Ok(line.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_full_pipe_holds_nobody_up_and_what_is_dropped_is_counted() {
-        let (read, is_read) = channel();
-        let (written, lines) = channel();
-        let mut log = Log::to(Pipe { is_read, written }, 3);
-        for n in 0..10u8 {
-            log.write_all(&[n]).unwrap();
-        }
-        log.flush_within(Duration::from_millis(10));
-        // One is being written and three wait, or all four wait still.
-        let dropped = log.dropped.load(Ordering::Relaxed);
-        assert!((6..=7).contains(&dropped), "{dropped}");
-        drop(read);
-        log.flush_within(Duration::from_secs(60));
-        let lines: Vec<Vec<u8>> = lines.try_iter().collect();
-        assert_eq!(lines.len() as u64, 10 - dropped);
-        assert_eq!(lines[..3], [vec![0], vec![1], vec![2]]);
-        assert_eq!(log.dropped.load(Ordering::Relaxed), 0, "it was told");
-    }
 
     #[test]
     fn a_filter_that_means_nothing_is_refused() {

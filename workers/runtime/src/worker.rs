@@ -131,7 +131,7 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
             .build()
             .expect("a thread pool can be started");
         let code = runtime.block_on(self.serve(Arc::new(config), wrap));
-        telemetry::flush();
+        telemetry::end();
         code
     }
 
@@ -201,7 +201,7 @@ fn obey_signals(stopper: Stopper, health: Health) -> std::io::Result<()> {
             }
         }
         tracing::warn!("asked again: ending at once");
-        telemetry::flush();
+        telemetry::end();
         std::process::exit(1);
     });
     Ok(())

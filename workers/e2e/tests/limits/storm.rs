@@ -3,22 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use orderly_devstack::TestBed;
-use orderly_e2e::System;
-use orderly_e2e::storm::storm;
+use orderly_e2e::storm::{calm, storm};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_message_ten_times_to_two_workers_a_service_has_one_effect() -> Result<()> {
-    let mut system = System::prepare(TestBed::new()?, &[]).await?;
-    system.start_workers()?;
-    system.start_workers()?;
-    let articles: Vec<String> = (0..7).map(|n| format!("article-{n}")).collect();
-    let pieces: Vec<(&str, i64)> = articles.iter().map(|name| (name.as_str(), 1_000)).collect();
-    system.client.stock_up(&pieces).await?;
-    for article in &articles {
-        system.databases.item_reaches(article, 1_000, 0).await?;
-    }
-
+    let system = calm(2, 1_000).await?;
     let storm = storm(&system, 100, 10, 7).await?;
     assert_eq!(
         storm.outcomes,

@@ -162,16 +162,7 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
             return Err(StoreError::Conflict(format!("{key:?} does not exist")));
         }
         drop(content);
-        self.work = Some(Work {
-            batch: work.batch,
-            changes: Changes { created: created.clone(), updated: updated.clone() },
-            entries: work.entries.clone(),
-            timers: work.timers.clone(),
-            spent: work.spent.clone(),
-            outputs: work.outputs.clone(),
-            disclaimed: work.disclaimed.clone(),
-            sent: work.sent.clone(),
-        });
+        self.work = Some(work.clone());
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use orderly_runtime::broker::{Acks, BrokerError, Confirmation, Publisher};
 use orderly_runtime::domain::Domain;
 use orderly_runtime::letter::Letter;
 use orderly_runtime::message::{Delivery, Outgoing, Tag};
-use orderly_runtime::store::{Changes, Claim, Standing, Store, StoreError, Unit, Work};
+use orderly_runtime::store::{Claim, Standing, Store, StoreError, Unit, Work};
 use uuid::Uuid;
 
 use crate::bug::Bug;
@@ -230,15 +230,5 @@ impl<D: Domain> Between<D> for Bugged {
 
 /// The same work, but for the claims that should be given back.
 fn keeping_claims<D: Domain>(work: &Work<D>) -> Work<D> {
-    let Changes { created, updated } = &work.changes;
-    Work {
-        batch: work.batch,
-        changes: Changes { created: created.clone(), updated: updated.clone() },
-        entries: work.entries.clone(),
-        timers: work.timers.clone(),
-        spent: work.spent.clone(),
-        outputs: work.outputs.clone(),
-        disclaimed: vec![],
-        sent: work.sent.clone(),
-    }
+    Work { disclaimed: vec![], ..work.clone() }
 }
