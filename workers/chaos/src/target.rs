@@ -167,11 +167,20 @@ impl Target {
 
 /// Waits until a worker is ready.
 pub async fn ready(worker: &mut Worker) -> Result<()> {
+    until(worker, "ready", Worker::is_ready).await
+}
+
+/// Waits until a worker can be asked anything: a signal before is for a process that has not begun.
+pub async fn alive(worker: &mut Worker) -> Result<()> {
+    until(worker, "alive", |worker| worker.get("/livez").is_ok()).await
+}
+
+async fn until(worker: &mut Worker, what: &str, is_so: impl Fn(&Worker) -> bool) -> Result<()> {
     let limit = Instant::now() + Duration::from_secs(60);
-    while !worker.is_ready() {
+    while !is_so(worker) {
         worker.process.expect_running()?;
         let log = || worker.process.tail(20);
-        ensure!(Instant::now() < limit, "{} is not ready:\n{}", worker.process, log());
+        ensure!(Instant::now() < limit, "{} is not {what}:\n{}", worker.process, log());
         tokio::time::sleep(LOOK).await;
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::drills::rig::Rig;
 use crate::load::{Load, Measure};
 use crate::proxy::{Ending, Toxics};
 use crate::schedule::{Event, Fault, Schedule};
-use crate::target::{Target, ended};
+use crate::target::{Target, alive, ended};
 use crate::verdict::{Verdict, judge};
 
 /// How long the system may take to come to rest afterwards.
@@ -142,6 +142,7 @@ impl Run<'_> {
             Fault::Terminate(party) => {
                 if let Some(place) = self.running(party) {
                     let (_, mut worker) = self.target.crew().remove(place);
+                    alive(&mut worker).await?;
                     worker.process.signal("TERM")?;
                     let status = ended(&mut worker, "stop", STOPS).await?;
                     ensure!(status.success(), "{party}: {status}\n{}", worker.process.tail(20));

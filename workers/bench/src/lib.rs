@@ -1,0 +1,16 @@
+//! The benchmark: the whole saga against the ceiling of the broker, in one run, on real servers.
+//!
+//! [`stage`] is where it is measured, [`shop`] is the client, [`relay`] the ceiling. [`throughput`]
+//! and [`latency`] are what is measured; [`results`] keeps it.
+
+pub mod costs;
+pub mod flow;
+pub mod latency;
+pub mod orders;
+pub mod relay;
+pub mod results;
+pub mod shop;
+pub mod specimens;
+pub mod stage;
+pub mod throughput;
+pub mod usage;
