@@ -190,8 +190,9 @@ async fn the_same_id_with_another_body_is_dead_and_the_same_order_id_is_an_event
     client.publish([conflicting, repeated]).await?;
     let said = async |cause: &str| {
         eventually(&format!("what {cause} led to"), async || {
-            let sql = "SELECT routing_key, convert_from(body, 'UTF8') FROM outbox
-                       WHERE message_id = $1";
+            let sql = "SELECT output->>'routing_key', output->>'body'
+                       FROM batches, json_array_elements(outputs::json) AS output
+                       WHERE output->>'cause' = $1";
             let row = databases.order.query_opt(sql, &[&cause]).await?;
             Ok(row.map(|row| (row.get::<_, String>(0), row.get::<_, String>(1))))
         })

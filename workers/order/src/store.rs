@@ -93,9 +93,13 @@ impl Tables<Order> for OrderTables {
         changes: &Changes<Order>,
         entries: &[Entry],
     ) -> Result<(), StoreError> {
-        create(session, &changes.created).await?;
-        update(session, &changes.updated).await?;
-        record(session, entries).await
+        let saved = tokio::try_join!(
+            biased;
+            create(session, &changes.created),
+            update(session, &changes.updated),
+            record(session, entries),
+        );
+        saved.map(|_| ())
     }
 
     async fn in_progress(session: Session<'_>, limit: u32) -> Result<u32, StoreError> {

@@ -61,9 +61,13 @@ impl Tables<Payment> for PaymentTables {
         changes: &Changes<Payment>,
         entries: &[Posting],
     ) -> Result<(), StoreError> {
-        write(session, CREATE, &changes.created).await?;
-        write(session, UPDATE, &changes.updated).await?;
-        append(session, entries).await
+        let saved = tokio::try_join!(
+            biased;
+            write(session, CREATE, &changes.created),
+            write(session, UPDATE, &changes.updated),
+            append(session, entries),
+        );
+        saved.map(|_| ())
     }
 }
 

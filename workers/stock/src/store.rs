@@ -106,12 +106,16 @@ impl Tables<Stock> for StockTables {
         entries: &[Posting],
     ) -> Result<(), StoreError> {
         let (created, updated) = (Columns::of(&changes.created), Columns::of(&changes.updated));
-        created.reservations.write(session, CREATE_RESERVATIONS).await?;
-        updated.reservations.write(session, UPDATE_RESERVATIONS).await?;
-        created.items.write(session, CREATE_ITEMS).await?;
-        updated.items.write(session, UPDATE_ITEMS).await?;
-        created.adjustments.write(session).await?;
-        append(session, entries).await
+        let saved = tokio::try_join!(
+            biased;
+            created.reservations.write(session, CREATE_RESERVATIONS),
+            updated.reservations.write(session, UPDATE_RESERVATIONS),
+            created.items.write(session, CREATE_ITEMS),
+            updated.items.write(session, UPDATE_ITEMS),
+            created.adjustments.write(session),
+            append(session, entries),
+        );
+        saved.map(|_| ())
     }
 }
 

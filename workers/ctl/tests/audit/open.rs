@@ -169,7 +169,7 @@ async fn an_old_batch_that_a_running_worker_does_not_publish_is_stuck() {
     let world = World::empty();
     world.sql(
         "order",
-        "INSERT INTO batches (id, at) VALUES (gen_random_uuid(), now() - interval '5 minutes')",
+        "INSERT INTO batches (id, at, outputs) VALUES (gen_random_uuid(), now() - interval '5 minutes', '[]')",
     );
     let (is_fine, report) = world.audit(&["--settle", "0s"]);
     assert!(is_fine, "no worker is running: {report}");

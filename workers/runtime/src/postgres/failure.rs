@@ -28,6 +28,8 @@ fn meaning(code: &SqlState) -> fn(String) -> StoreError {
         "40001" | "40P01" | "55P03" | "57014" => StoreError::Conflict,
         // "Cached plan must not change result type": gone with the connection, which an error ends.
         "0A000" => StoreError::Conflict,
+        // A statement sent before this one failed, and what that means is told elsewhere.
+        "25P02" => StoreError::Conflict,
         // Read-only transaction: we talk to a former primary.
         "25006" => StoreError::Unavailable,
         other => match &other[..2] {

@@ -1,40 +1,23 @@
 //! The outbox: what was decided to be published, and which batches of it are out.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::str::Utf8Error;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::domain::{Cause, Domain, TIMER};
-use crate::message::Outgoing;
+use crate::domain::{Cause, Domain};
+use crate::message::{Outgoing, Properties};
 use crate::postgres::session::Session;
 use crate::store::{StoreError, Work};
-use orderly_contracts::routes::Party;
 
-const NOTE_BATCH: &str = "INSERT INTO batches (id) VALUES ($1)";
+const STORE: &str = "INSERT INTO batches (id, outputs) VALUES ($1, $2)";
 
-const STORE: &str = "
-    INSERT INTO outbox (batch, ordinal, source, message_id, exchange, routing_key, mandatory,
-                        properties, body)
-    SELECT $1, ordinality - 1, source, message_id, exchange, routing_key, mandatory,
-           properties, body
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::text[],
-                $8::bytea[])
-         WITH ORDINALITY
-         AS output (source, message_id, exchange, routing_key, mandatory, properties, body,
-                    ordinality)";
-
-const OF_CAUSES: &str = "
-    SELECT outbox.source, outbox.message_id, exchange, routing_key, mandatory, properties, body
-    FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (batch, source, message_id)
-    JOIN outbox USING (batch, source, message_id)
-    ORDER BY outbox.batch, ordinal";
-
-const OF_BATCHES: &str = "
-    SELECT batch, ordinal, exchange, routing_key, mandatory, properties, body
-    FROM outbox WHERE batch = ANY ($1)
-    ORDER BY batch, ordinal";
+const OF_BATCHES: &str = "SELECT id, outputs FROM batches WHERE id = ANY ($1)";
 
 const MARK_SENT: &str = "UPDATE batches SET sent = true WHERE id = ANY ($1) AND NOT sent";
 
@@ -46,14 +29,24 @@ const LEASE: &str = "
           AND (leased_until IS NULL OR leased_until < now())
         ORDER BY at LIMIT $2
         FOR UPDATE SKIP LOCKED)
-    RETURNING id";
+    RETURNING id, outputs";
 
 const PURGE: &str = "
-    WITH old AS (
+    DELETE FROM batches WHERE id IN (
         SELECT id FROM batches
-        WHERE sent AND at < now() - $1::bigint * interval '1 microsecond' LIMIT $2),
-    forgotten AS (DELETE FROM batches USING old WHERE batches.id = old.id)
-    DELETE FROM outbox USING old WHERE outbox.batch = old.id";
+        WHERE sent AND at < now() - $1::bigint * interval '1 microsecond' LIMIT $2)";
+
+/// An output as it lies in its batch's row.
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    source: Cow<'a, str>,
+    cause: Cow<'a, str>,
+    exchange: Cow<'a, str>,
+    routing_key: Cow<'a, str>,
+    mandatory: bool,
+    properties: Cow<'a, Properties>,
+    body: Cow<'a, str>,
+}
 
 /// Stores a batch's outputs, in order.
 pub(super) async fn store<D: Domain>(
@@ -63,28 +56,44 @@ pub(super) async fn store<D: Domain>(
     if work.outputs.is_empty() {
         return Ok(());
     }
-    let outputs =
-        || work.outputs.iter().flat_map(|(cause, outputs)| outputs.iter().map(move |o| (cause, o)));
-    let sources: Vec<&str> = outputs().map(|(cause, _)| cause.source).collect();
-    let causes: Vec<&str> = outputs().map(|(cause, _)| cause.id.as_str()).collect();
-    let exchanges: Vec<&str> = outputs().map(|(_, output)| output.exchange.as_str()).collect();
-    let keys: Vec<&str> = outputs().map(|(_, output)| output.routing_key.as_str()).collect();
-    let mandatory: Vec<bool> = outputs().map(|(_, output)| output.mandatory).collect();
-    let properties: Result<Vec<String>, _> =
-        outputs().map(|(_, output)| serde_json::to_string(&output.properties)).collect();
-    let properties = properties.map_err(|error| StoreError::Data(error.to_string()))?;
-    let bodies: Vec<&[u8]> = outputs().map(|(_, output)| output.body.as_slice()).collect();
-    session.execute_on(1, NOTE_BATCH, &[&work.batch]).await?;
-    session
-        .execute_on(
-            bodies.len(),
-            STORE,
-            &[&work.batch, &sources, &causes, &exchanges, &keys, &mandatory, &properties, &bodies],
-        )
-        .await
+    let outputs = to_text(&work.outputs).map_err(|error| StoreError::Data(error.to_string()))?;
+    session.execute_on(1, STORE, &[&work.batch, &outputs]).await
 }
 
-/// What these causes decided, each in its batch.
+fn to_text(outputs: &[(Cause, Vec<Outgoing>)]) -> Result<String, Box<dyn Error>> {
+    let each = outputs.iter().flat_map(|(cause, all)| all.iter().map(move |one| (cause, one)));
+    let stored = each.map(|(cause, output)| {
+        Ok(Stored {
+            source: cause.source.into(),
+            cause: cause.id.as_str().into(),
+            exchange: output.exchange.as_str().into(),
+            routing_key: output.routing_key.as_str().into(),
+            mandatory: output.mandatory,
+            properties: Cow::Borrowed(&output.properties),
+            body: std::str::from_utf8(&output.body)?.into(),
+        })
+    });
+    Ok(serde_json::to_string(&stored.collect::<Result<Vec<_>, Utf8Error>>()?)?)
+}
+
+fn from_text(outputs: &str) -> Result<Vec<Stored<'_>>, StoreError> {
+    serde_json::from_str(outputs)
+        .map_err(|error| StoreError::Misconfigured(format!("outputs of a batch: {error}")))
+}
+
+impl From<Stored<'_>> for Outgoing {
+    fn from(stored: Stored<'_>) -> Self {
+        Self {
+            exchange: stored.exchange.into_owned(),
+            routing_key: stored.routing_key.into_owned(),
+            mandatory: stored.mandatory,
+            properties: stored.properties.into_owned(),
+            body: stored.body.into_owned().into_bytes(),
+        }
+    }
+}
+
+/// What these causes decided, each in its batch, in order.
 pub(super) async fn of_causes(
     session: Session<'_>,
     wanted: &[(Uuid, Cause)],
@@ -92,16 +101,21 @@ pub(super) async fn of_causes(
     if wanted.is_empty() {
         return Ok(vec![]);
     }
-    let batches: Vec<Uuid> = wanted.iter().map(|(batch, _)| *batch).collect();
-    let sources: Vec<&str> = wanted.iter().map(|(_, cause)| cause.source).collect();
-    let ids: Vec<&str> = wanted.iter().map(|(_, cause)| cause.id.as_str()).collect();
-    let rows = session.query(OF_CAUSES, &[&batches, &sources, &ids]).await?;
-    rows.iter()
-        .map(|row| {
-            let cause = Cause { source: source(row.get(0))?, id: row.get(1) };
-            Ok((cause, outgoing(row)?))
-        })
-        .collect()
+    let batches: BTreeSet<Uuid> = wanted.iter().map(|(batch, _)| *batch).collect();
+    let causes: BTreeMap<(Uuid, &str, &str), &Cause> = wanted
+        .iter()
+        .map(|(batch, cause)| ((*batch, cause.source, cause.id.as_str()), cause))
+        .collect();
+    let mut found = Vec::new();
+    for row in session.query(OF_BATCHES, &[&Vec::from_iter(batches)]).await? {
+        let batch: Uuid = row.get(0);
+        for stored in from_text(row.get(1))? {
+            if let Some(cause) = causes.get(&(batch, &stored.source, &stored.cause)) {
+                found.push(((*cause).clone(), stored.into()));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Notes that batches are out.
@@ -120,16 +134,11 @@ pub(super) async fn lease_unsent(
 ) -> Result<Vec<(Uuid, Vec<Outgoing>)>, StoreError> {
     let micros = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
     let leased = session.query(LEASE, &[&micros, &limit]).await?;
-    if leased.is_empty() {
-        return Ok(vec![]);
-    }
-    let ids: Vec<Uuid> = leased.iter().map(|row| row.get(0)).collect();
-    let mut batches: BTreeMap<Uuid, Vec<Outgoing>> =
-        ids.iter().map(|id| (*id, Vec::new())).collect();
-    for row in session.query(OF_BATCHES, &[&ids]).await? {
-        batches.entry(row.get(0)).or_default().push(outgoing(&row)?);
-    }
-    Ok(batches.into_iter().collect())
+    let outputs = |row: &Row| {
+        let stored = from_text(row.get(1))?;
+        Ok((row.get(0), stored.into_iter().map(Outgoing::from).collect()))
+    };
+    leased.iter().map(outputs).collect()
 }
 
 /// A batch has this many outputs at most, roughly; rows are what a statement's time goes by.
@@ -139,25 +148,4 @@ const OUTPUTS_OF_A_BATCH: i64 = 500;
 pub(super) async fn purge(session: Session<'_>, micros: i64, limit: i64) -> Result<(), StoreError> {
     let batches = (limit / OUTPUTS_OF_A_BATCH).max(1);
     session.execute(PURGE, &[&micros, &batches]).await.map(|_| ())
-}
-
-fn outgoing(row: &Row) -> Result<Outgoing, StoreError> {
-    let properties: &str = row.get(5);
-    Ok(Outgoing {
-        exchange: row.get(2),
-        routing_key: row.get(3),
-        mandatory: row.get(4),
-        properties: serde_json::from_str(properties)
-            .map_err(|error| StoreError::Misconfigured(format!("outbox row: {error}")))?,
-        body: row.get(6),
-    })
-}
-
-fn source(name: &str) -> Result<&'static str, StoreError> {
-    [Party::Client, Party::Order, Party::Stock, Party::Payment]
-        .map(Party::name)
-        .into_iter()
-        .chain([TIMER])
-        .find(|source| *source == name)
-        .ok_or_else(|| StoreError::Misconfigured(format!("unknown source {name} in the outbox")))
 }

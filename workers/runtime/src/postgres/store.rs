@@ -118,15 +118,16 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
 
     async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
         let session = self.connection.session();
-        let save = async {
-            T::save(session, &work.changes, &work.entries).await?;
-            timers::save(session, work).await?;
-            outbox::store(session, work).await?;
-            inbox::disclaim(session, &work.disclaimed).await?;
-            outbox::mark_sent(session, &work.sent).await
-        };
-        let outcome = save.await;
-        self.note(outcome)
+        // Sent one after the other and awaited together: a batch waits for the server once.
+        let outcome = tokio::try_join!(
+            biased;
+            T::save(session, &work.changes, &work.entries),
+            timers::save(session, work),
+            outbox::store(session, work),
+            inbox::disclaim(session, &work.disclaimed),
+            outbox::mark_sent(session, &work.sent),
+        );
+        self.note(outcome.map(|_| ()))
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {

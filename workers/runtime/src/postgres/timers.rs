@@ -38,30 +38,46 @@ pub(super) async fn save<D: Domain>(
     session: Session<'_>,
     work: &Work<D>,
 ) -> Result<(), StoreError> {
-    if !work.spent.is_empty() {
-        let (owners, steps, rounds) = columns(&work.spent);
-        session.execute(SPEND, &[&owners, &steps, &rounds]).await?;
-    }
     let mut cleared = Vec::new();
     let mut set = Vec::new();
-    let mut micros = Vec::new();
     for change in work.timers.values() {
         match change {
             TimerChange::Clear { owner } => cleared.push(owner.as_str()),
-            TimerChange::Set { timer, after } => {
-                set.push(timer);
-                micros.push(i64::try_from(after.as_micros()).unwrap_or(i64::MAX));
-            }
+            TimerChange::Set { timer, after } => set.push((timer, *after)),
         }
     }
-    if !cleared.is_empty() {
-        session.execute(CLEAR, &[&cleared]).await?;
+    let saved = tokio::try_join!(
+        biased;
+        spend(session, &work.spent),
+        clear(session, &cleared),
+        set_all(session, &set),
+    );
+    saved.map(|_| ())
+}
+
+async fn spend(session: Session<'_>, spent: &[Timer]) -> Result<(), StoreError> {
+    if spent.is_empty() {
+        return Ok(());
     }
-    if !set.is_empty() {
-        let (owners, steps, rounds) = columns(set.iter().copied());
-        session.execute_on(micros.len(), SET, &[&owners, &steps, &rounds, &micros]).await?;
+    let (owners, steps, rounds) = columns(spent);
+    session.execute(SPEND, &[&owners, &steps, &rounds]).await.map(|_| ())
+}
+
+async fn clear(session: Session<'_>, owners: &[&str]) -> Result<(), StoreError> {
+    if owners.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    session.execute(CLEAR, &[&owners]).await.map(|_| ())
+}
+
+async fn set_all(session: Session<'_>, set: &[(&Timer, Duration)]) -> Result<(), StoreError> {
+    if set.is_empty() {
+        return Ok(());
+    }
+    let (owners, steps, rounds) = columns(set.iter().map(|(timer, _)| *timer));
+    let micros = |after: &Duration| i64::try_from(after.as_micros()).unwrap_or(i64::MAX);
+    let micros: Vec<i64> = set.iter().map(|(_, after)| micros(after)).collect();
+    session.execute_on(set.len(), SET, &[&owners, &steps, &rounds, &micros]).await
 }
 
 /// Due timers, the longest due first.
