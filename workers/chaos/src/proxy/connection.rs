@@ -65,6 +65,8 @@ pub(crate) async fn run(client: TcpStream, shared: Arc<Shared>) {
         Pump {
             from,
             to,
+            connection: number,
+            way,
             side: shared.sides[way.index()].clone(),
             splitter: Splitter::new(shared.protocol, way),
             shaper: Shaper::new(seed, Instant::now()),

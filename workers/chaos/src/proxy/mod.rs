@@ -2,7 +2,8 @@
 //!
 //! It runs on a thread of its own, so that a test that blocks does not stop it, and ends when dropped.
 //! [`Proxy::set`] makes a direction late, narrow, sliced, stuck or silent; [`Proxy::lay`] sets a trap at
-//! a byte, an AMQP method or a PostgreSQL message; [`Proxy::heal`] undoes all of it.
+//! a byte, an AMQP method or a PostgreSQL message; [`Proxy::heal`] undoes all of it. [`Proxy::tap`]
+//! changes nothing and hears everything.
 
 pub mod amqp;
 mod connection;
@@ -10,6 +11,7 @@ mod postgres;
 mod pump;
 mod shaper;
 mod side;
+mod tap;
 mod toxics;
 mod trap;
 mod units;
@@ -25,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use connection::Shared;
+pub use tap::{Passed, Tap};
 pub use toxics::{Flow, Latency, Slices, Toxics, Way};
 pub use trap::{Act, Ending, Pattern, Point, Trap};
 pub use units::{Label, Protocol, Splitter, Unit};
@@ -90,6 +93,13 @@ impl Proxy {
         let trap = Arc::new(Trap::new(point, act));
         self.shared.sides[way.index()].lay(trap.clone());
         trap
+    }
+
+    /// Listens in on everything that goes through from now on.
+    pub fn tap(&self) -> Arc<Tap> {
+        let tap = Arc::new(Tap::default());
+        self.shared.sides.iter().for_each(|side| side.tap(tap.clone()));
+        tap
     }
 
     /// Nothing is wrong any more, new connections are accepted, and no trap is left.

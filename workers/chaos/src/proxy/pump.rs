@@ -12,7 +12,8 @@ use tokio::sync::watch;
 
 use super::shaper::{Item, Shaper};
 use super::side::Side;
-use super::toxics::{Flow, Toxics};
+use super::tap::Passed;
+use super::toxics::{Flow, Toxics, Way};
 use super::trap::{Act, Ending};
 use super::units::{Splitter, Unit};
 
@@ -22,6 +23,9 @@ const BUFFER: usize = 16 << 10;
 pub(crate) struct Pump<'a> {
     pub(crate) from: &'a TcpStream,
     pub(crate) to: &'a TcpStream,
+    /// Counted from 0.
+    pub(crate) connection: u64,
+    pub(crate) way: Way,
     pub(crate) side: Arc<Side>,
     pub(crate) splitter: Splitter,
     pub(crate) shaper: Shaper,
@@ -71,7 +75,7 @@ impl Pump<'_> {
         }
     }
 
-    /// Queues a unit, with the traps that spring at it.
+    /// Queues a unit, with the traps that spring at it and for whoever listens in.
     fn take_in(&mut self, unit: Unit, toxics: &Toxics) {
         let arrival = Instant::now();
         let mut springing: Vec<_> = self.side.springing(&unit);
@@ -86,6 +90,9 @@ impl Pump<'_> {
             push(&mut self.shaper, &unit.bytes[begin..passing]);
             self.shaper.push(Item::Trap(trap), arrival, toxics);
             begin = passing;
+        }
+        if toxics.flow != Flow::Swallow && self.side.is_tapped() {
+            self.shaper.push(Item::Heard(unit.clone()), arrival, toxics);
         }
         push(&mut self.shaper, &unit.bytes[begin..]);
     }
@@ -103,6 +110,10 @@ impl Pump<'_> {
                     Act::Cut(ending) => return Err(ending),
                     Act::Hold => trap.released().await,
                 }
+            }
+            Some(Item::Heard(unit)) => {
+                let (connection, way) = (self.connection, self.way);
+                self.side.hear(&Passed { connection, way, unit });
             }
             // What swallows everything swallows this as well, and the connection stays.
             Some(Item::End) if toxics.flow == Flow::Swallow => std::future::pending().await,

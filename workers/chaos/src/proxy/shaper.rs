@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::toxics::Toxics;
 use super::trap::Trap;
+use super::units::Unit;
 
 /// So much waits in the proxy at most; beyond it the sender has to wait.
 const ROOM: usize = 256 << 10;
@@ -19,6 +20,8 @@ pub(crate) enum Item {
     Bytes(Vec<u8>),
     /// A trap that springs now.
     Trap(Arc<Trap>),
+    /// A unit to be heard now, before the last of its bytes goes on.
+    Heard(Unit),
     /// The end of the stream.
     End,
 }
@@ -51,7 +54,7 @@ impl Shaper {
                 self.last += toxics.slow_close;
                 self.queue.push_back((self.last, Item::End));
             }
-            Item::Trap(trap) => self.queue.push_back((self.last, Item::Trap(trap))),
+            item @ (Item::Trap(_) | Item::Heard(..)) => self.queue.push_back((self.last, item)),
         }
     }
 

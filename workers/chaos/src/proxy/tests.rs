@@ -286,6 +286,35 @@ fn a_commit_is_cut_before_or_after_it_and_only_the_nth() {
 }
 
 #[test]
+fn a_tap_hears_both_ways_of_all_connections_in_order() {
+    let mut line = Line::new(Protocol::Postgres);
+    let startup = [0, 0, 0, 8, 0, 3, 0, 0];
+    say(&mut line.client, &startup);
+    hear(&mut line.server, startup.len()).unwrap();
+    let tap = line.proxy.tap();
+    let (mut client, mut server) = connection(&line.proxy, &line.listener);
+    say(&mut client, &startup);
+    hear(&mut server, startup.len()).unwrap();
+    let (commit, done) = (postgres(b'Q', b"COMMIT\0"), postgres(b'C', b"COMMIT\0"));
+    say(&mut line.client, &commit);
+    hear(&mut line.server, commit.len()).unwrap();
+    line.proxy.set(Way::ToClient, Toxics::swallow());
+    say(&mut server, &done);
+    expect_silence(&mut client);
+    line.proxy.set(Way::ToClient, Toxics::late(20 * MS, Duration::ZERO));
+    say(&mut line.server, &done);
+    hear(&mut line.client, done.len()).unwrap();
+    let heard = tap.heard();
+    let heard: Vec<_> = heard.iter().map(|p| (p.connection, p.way, &*p.unit.bytes)).collect();
+    let expected = [
+        (1, Way::ToServer, &startup[..]),
+        (0, Way::ToServer, &commit[..]),
+        (0, Way::ToClient, &done[..]),
+    ];
+    assert_eq!(heard, expected);
+}
+
+#[test]
 fn an_ack_is_held_until_released() {
     let mut line = Line::new(Protocol::Amqp);
     let ack = [&[1, 0, 1, 0, 0, 0, 13, 0, 60, 0, 80][..], &[0; 9], &[0xCE]].concat();
