@@ -11,12 +11,12 @@
 /// many acks it sends; and how many messages it publishes for each one of the batch.
 pub(crate) const BATCH: &str = "
 step                statements  trips  prepares  commits  waits  acks  publishes
-order.place.v1              10     10         0        1      1     1          1
-stock.reserved.v1           10     10         0        1      1     1          1
-payment.charged.v1          10     10         0        1      1     1          1
-stock.reserve.v1            12     12         0        1      1     1          1
-order.confirmed.v1           9      9         0        1      0     1          0
-payment.charge.v1            9      9         0        1      1     1          1
+order.place.v1               9      5         0        1      1     1          1
+stock.reserved.v1            9      5         0        1      1     1          1
+payment.charged.v1           9      5         0        1      1     1          1
+stock.reserve.v1            11      6         0        1      1     1          1
+order.confirmed.v1           9      6         0        1      0     1          0
+payment.charge.v1            8      5         0        1      1     1          1
 ";
 
 /// How many statements a worker executes outside of all batches in a life in which every loop goes

@@ -5,4 +5,5 @@ mod counters;
 mod drain;
 mod lane;
 mod limits;
+mod migration;
 mod store;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use orderly_contracts::{Reason, Refusal};
 use orderly_devstack::TestBed;
 use orderly_runtime::clock::{Entropy, Micros, SystemClock, SystemEntropy};
-use orderly_runtime::config::Reader;
+use orderly_runtime::config::{Address, Reader};
 use orderly_runtime::domain::{Arrival, Cause, Context, States, Timer};
 use orderly_runtime::fold::fold;
 use orderly_runtime::letter::Letter;
@@ -34,11 +34,16 @@ pub(crate) async fn postgres(bed: &TestBed) -> anyhow::Result<PgStore<CounterTab
         .ok_or_else(|| anyhow::anyhow!("no database"))?;
     migrate(&address, refinery_of_nothing()).await?;
     client(&address, "test").await?.batch_execute(SCHEMA).await?;
-    let timeout = Duration::from_secs(10);
-    Ok(PgStore::new(pool(&address, "test", 8, timeout)?, timeout))
+    on(&address)
 }
 
-fn refinery_of_nothing() -> refinery::Runner {
+/// A store on a database that is migrated.
+pub(crate) fn on(address: &Address) -> anyhow::Result<PgStore<CounterTables>> {
+    let timeout = Duration::from_secs(10);
+    Ok(PgStore::new(pool(address, "test", 8, timeout)?, timeout))
+}
+
+pub(crate) fn refinery_of_nothing() -> refinery::Runner {
     refinery::Runner::new(&[])
 }
 
