@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use orderly_devstack::Endpoints;
 use serde::{Deserialize, Serialize};
 
 use crate::latency::Latency;
@@ -51,8 +52,9 @@ impl About {
     pub fn this_run(command: String, servers: Vec<String>) -> Self {
         let rustc = said("rustc", &["--version"]);
         let commit = said("git", &["rev-parse", "--short", "HEAD"]);
-        let is_changed =
-            !said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
+        // What this program writes itself does not count.
+        let status = ["status", "--porcelain", "--untracked-files=no", "--", ":(exclude)docs"];
+        let is_changed = !said("git", &status).is_empty();
         Self {
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
             command,
@@ -61,6 +63,26 @@ impl About {
             versions: servers.into_iter().chain([rustc, said("uname", &["-sr"])]).collect(),
         }
     }
+}
+
+impl About {
+    /// Whether both are known to have measured the same thing.
+    pub fn is_same_commit(&self, other: &Self) -> bool {
+        let is_known = !self.commit.is_empty() && !self.commit.ends_with('+');
+        is_known && self.commit == other.commit
+    }
+}
+
+/// The versions of the servers, as they tell them.
+pub fn versions(endpoints: &Endpoints) -> Result<Vec<String>> {
+    let overview = endpoints.management_get("/api/overview")?;
+    let of_broker = |name| overview[name].as_str().unwrap_or("of unknown version").to_owned();
+    let postgresql = endpoints.query("postgres", "SHOW server_version")?;
+    Ok(vec![
+        format!("RabbitMQ {}", of_broker("rabbitmq_version")),
+        format!("Erlang/OTP {}", of_broker("erlang_version")),
+        format!("PostgreSQL {postgresql}"),
+    ])
 }
 
 impl Results {
@@ -75,6 +97,9 @@ impl Results {
 
     /// Keeps it in `path`.
     pub fn write(&self, path: &Path) -> Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
         let text = serde_json::to_string_pretty(self)? + "\n";
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
@@ -129,6 +154,21 @@ fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_changed_is_no_commit() {
+        let of = |commit: &str| About {
+            date: String::new(),
+            command: String::new(),
+            commit: commit.to_owned(),
+            machine: String::new(),
+            versions: vec![],
+        };
+        assert!(of("abc").is_same_commit(&of("abc")));
+        assert!(!of("abc").is_same_commit(&of("def")));
+        assert!(!of("abc+").is_same_commit(&of("abc+")));
+        assert!(!of("").is_same_commit(&of("")));
+    }
 
     #[test]
     fn the_median_is_in_the_middle() {

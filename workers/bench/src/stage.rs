@@ -25,6 +25,18 @@ pub struct Run {
     pub usage: Usage,
 }
 
+impl Run {
+    /// Processor time that an order of `runs` took, in milliseconds.
+    pub fn cost<'a>(runs: impl IntoIterator<Item = &'a Self>) -> Usage {
+        let (mut sum, mut orders) = (Usage::default(), 0);
+        for run in runs {
+            sum += &run.usage;
+            orders += run.orders;
+        }
+        sum.milliseconds_an_order(orders)
+    }
+}
+
 /// Lets orders flow, and takes note of what that used.
 async fn measure(shop: &mut Shop, orders: Vec<Place>, open: usize) -> Result<Run> {
     let before = Usage::now()?;
