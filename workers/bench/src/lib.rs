@@ -7,6 +7,7 @@
 pub mod costs;
 pub mod flow;
 pub mod latency;
+pub mod old;
 pub mod orders;
 pub mod page;
 pub mod relay;
