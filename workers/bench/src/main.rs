@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use orderly_bench::page::Page;
 use orderly_bench::results::{About, Results, versions};
 use orderly_bench::sections::{Amounts, What, measure};
@@ -67,7 +67,7 @@ impl Arguments {
                 || !section.run(results).is_some_and(|last| last.is_same_commit(run))
         };
         match self.sections.as_slice() {
-            _ if self.full => What::FULL.iter().copied().filter(is_due).collect(),
+            _ if self.full => What::value_variants().iter().copied().filter(is_due).collect(),
             [] => What::USUAL.to_vec(),
             named => named.to_vec(),
         }

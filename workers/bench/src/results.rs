@@ -1,5 +1,6 @@
 //! What was measured, section by section, and in which run: kept as JSON beside the page.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -8,8 +9,11 @@ use anyhow::{Context, Result};
 use orderly_devstack::Endpoints;
 use serde::{Deserialize, Serialize};
 
+use crate::backlog::Backlog;
 use crate::latency::Latency;
+use crate::sweep::Point;
 use crate::throughput::{Real, Throughput};
+use crate::varied::Varied;
 
 /// All sections. One that was not measured yet is missing; a run replaces those it measures.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -21,6 +25,10 @@ pub struct Results {
     pub real: Option<Section<Real>>,
     /// Latency at several rates.
     pub latency: Option<Section<Vec<Latency>>>,
+    /// Draining a backlog.
+    pub backlog: Option<Section<Backlog>>,
+    /// Throughput where one thing is varied.
+    pub varied: BTreeMap<Varied, Section<Vec<Point>>>,
 }
 
 /// A section with the run that it comes from.

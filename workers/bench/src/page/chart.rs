@@ -57,7 +57,7 @@ impl Chart {
         let mut svg = String::new();
         // The errors of plotters borrow what is drawn.
         self.draw_into(&mut svg).map_err(|error| anyhow!("no chart {}: {error}", self.name))?;
-        Ok(svg + "\n")
+        Ok(svg.trim_end().to_owned() + "\n")
     }
 
     fn draw_into(&self, svg: &mut String) -> Result<(), String> {

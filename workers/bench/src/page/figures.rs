@@ -5,6 +5,7 @@ use crate::page::markdown::{number, table};
 use crate::results::Results;
 use crate::throughput::Throughput;
 use crate::usage::Part;
+use crate::varied::Varied;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -64,7 +65,10 @@ pub(super) fn figures(results: &Results) -> String {
 }
 
 fn all(results: &Results) -> Vec<Figure> {
-    [of_throughput(results), of_latency(results)].into_iter().flatten().collect()
+    [of_throughput(results), of_latency(results), of_change(results)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn of_throughput(results: &Results) -> Vec<Figure> {
@@ -101,6 +105,26 @@ fn of_latency(results: &Results) -> Vec<Figure> {
         figure("Latency at 10 % of saturation, p50", AtMost, (12.0, 9.0), (1, " ms"), at(tenth, |it| it.p50)),
         figure("The same, p99", AtMost, (35.0, 20.0), (1, " ms"), at(tenth, |it| it.p99)),
         figure("Latency at 80 % of saturation, p99", AtMost, (500.0, 200.0), (0, " ms"), at(most, |it| it.p99)),
+    ];
+    figures
+}
+
+/// How throughput changes with what lies in databases and queues. A smaller trial does not count.
+fn of_change(results: &Results) -> Vec<Figure> {
+    let ratio = |varied: Varied, at: u64, base: u64| {
+        let points = &results.varied.get(&varied)?.found;
+        let point = |at| points.iter().find(|point| point.at == at);
+        Some(point(at)?.ratio(point(base)?).median)
+    };
+    let drained = results.backlog.as_ref().map(|section| &section.found);
+    let drained = drained.filter(|it| it.waiting >= 100_000).map(|it| it.ratio().median);
+    #[rustfmt::skip]
+    let figures = vec![
+        figure("Throughput with 5 million old orders, as part of that without", AtLeast, (0.90, 0.97), (2, ""),
+            ratio(Varied::Growth, 5_000_000, 0)),
+        figure("Throughput with one hot article, as part of that with 100", AtLeast, (0.80, 0.95), (2, ""),
+            ratio(Varied::Articles, 1, 100)),
+        figure("Draining 100,000 orders, as part of the steady rate", AtLeast, (0.90, 1.0), (2, ""), drained),
     ];
     figures
 }

@@ -7,6 +7,7 @@ mod markdown;
 #[cfg(test)]
 mod tests;
 mod throughput;
+mod varied;
 
 use std::fs;
 use std::path::Path;
@@ -48,7 +49,7 @@ unless a section says otherwise.
 
 ```sh
 ./scripts/bench                    # throughput, real orders, latency: some minutes
-./scripts/bench --full             # every section; goes on where it was interrupted
+./scripts/bench --full             # every section below; goes on where it was interrupted
 ./scripts/bench latency --seconds 60
 ./scripts/bench --out target/bench # leaves this page as it is
 ```
@@ -86,6 +87,14 @@ impl Page {
             let chart = latency::latency_chart(&section.found);
             page.add(&latency::latency(section, &chart));
             page.charts.push(chart);
+        }
+        for (varied, section) in &results.varied {
+            let chart = varied::varied_chart(*varied, &section.found);
+            page.add(&varied::varied(*varied, section, &chart));
+            page.charts.push(chart);
+        }
+        if let Some(section) = &results.backlog {
+            page.add(&varied::backlog(section));
         }
         page
     }
