@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 
 use crate::shop::{Place, Shop};
 
-/// So many orders are placed together.
-const HANDFUL: u32 = 100;
+/// At most so many orders are placed together.
+const HANDFUL: usize = 100;
 /// After so long without an end, something is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,9 +60,10 @@ async fn place_all(
     orders: Vec<Place>,
     room: Arc<Semaphore>,
 ) -> Result<()> {
-    for some in orders.chunks(HANDFUL as usize) {
-        let permits = u32::try_from(some.len()).unwrap_or(HANDFUL);
-        room.acquire_many(permits).await?.forget();
+    // More than there is room for would never be placed.
+    let handful = room.available_permits().clamp(1, HANDFUL);
+    for some in orders.chunks(handful) {
+        room.acquire_many(u32::try_from(some.len())?).await?.forget();
         counter.place(some).await?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! One thing varied: a system for every value, side by side on the same servers, run by turns.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use orderly_devstack::Endpoints;
@@ -127,8 +127,9 @@ pub async fn sweep(
 ) -> Result<Vec<Point>> {
     let mut contenders = Vec::new();
     for variant in variants {
+        let begun = Instant::now();
         contenders.push(Contender::prepare(endpoints, *variant, length.run).await?);
-        say(format!("{} is ready", variant.at));
+        say(format!("{} is ready, after {:.0} s", variant.at, begun.elapsed().as_secs_f64()));
     }
     for n in 1..=length.rounds {
         for contender in &mut contenders {
