@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 
 use crate::shop::{Place, Shop};
 
-/// So many orders are placed together.
-const HANDFUL: u32 = 100;
+/// At most so many orders are placed together.
+const HANDFUL: usize = 100;
 /// After so long without an end, something is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,9 +27,21 @@ pub struct Flow {
 /// Places `orders`, at most `open` of which are under way at a time, and waits until all have ended.
 pub async fn flow(shop: &mut Shop, orders: Vec<Place>, open: usize) -> Result<Flow> {
     let count = orders.len();
-    ensure!(count >= 20, "{count} orders are no flow");
     let room = Arc::new(Semaphore::new(open));
     let placing = tokio::spawn(place_all(shop.counter.clone(), orders, room.clone()));
+    let flow = ends(shop, count, &room).await?;
+    placing.await??;
+    Ok(flow)
+}
+
+/// Waits until `count` orders have ended that are placed already.
+pub async fn drain(shop: &mut Shop, count: usize) -> Result<Flow> {
+    ends(shop, count, &Semaphore::new(0)).await
+}
+
+/// Hears how `count` orders end, each of which makes `room`.
+async fn ends(shop: &mut Shop, count: usize, room: &Semaphore) -> Result<Flow> {
+    ensure!(count >= 20, "{count} orders are no flow");
     let started = Instant::now();
     let mut ends = Vec::with_capacity(count);
     let mut heard = Vec::new();
@@ -40,7 +52,6 @@ pub async fn flow(shop: &mut Shop, orders: Vec<Place>, open: usize) -> Result<Fl
         room.add_permits(heard.len());
         ends.extend(heard.drain(..).map(|it| it.at));
     }
-    placing.await??;
     Ok(Flow { orders: count, took: ends[count - 1] - started, rate: steady_rate(&ends) })
 }
 
@@ -49,9 +60,10 @@ async fn place_all(
     orders: Vec<Place>,
     room: Arc<Semaphore>,
 ) -> Result<()> {
-    for some in orders.chunks(HANDFUL as usize) {
-        let permits = u32::try_from(some.len()).unwrap_or(HANDFUL);
-        room.acquire_many(permits).await?.forget();
+    // More than there is room for would never be placed.
+    let handful = room.available_permits().clamp(1, HANDFUL);
+    for some in orders.chunks(handful) {
+        room.acquire_many(u32::try_from(some.len())?).await?.forget();
         counter.place(some).await?;
     }
     Ok(())

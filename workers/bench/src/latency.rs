@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Load {
     /// Orders a second.
     pub rate: f64,
+    /// That rate as part of the most that the system works off, where it was chosen so.
+    pub of_saturation: Option<f64>,
     /// For how long.
     pub span: Duration,
 }
@@ -29,6 +31,8 @@ pub struct Load {
 pub struct Latency {
     /// Orders a second.
     pub rate: f64,
+    /// That rate as part of the most that the system works off, where it was chosen so.
+    pub of_saturation: Option<f64>,
     /// How many there were.
     pub orders: u64,
     /// Half of them took no longer.
@@ -67,6 +71,7 @@ pub async fn latency(saga: &mut Saga, name: &str, load: Load) -> Result<Latency>
     let at = |quantile| ms(histogram.value_at_quantile(quantile));
     Ok(Latency {
         rate: load.rate,
+        of_saturation: load.of_saturation,
         orders: histogram.len(),
         p50: at(0.5),
         p95: at(0.95),

@@ -1,16 +1,23 @@
 //! The benchmark: the whole saga against the ceiling of the broker, in one run, on real servers.
 //!
-//! [`stage`] is where it is measured, [`shop`] is the client, [`relay`] the ceiling. [`throughput`]
-//! and [`latency`] are what is measured; [`results`] keeps it.
+//! [`stage`] is where it is measured, [`shop`] is the client, [`relay`] the ceiling. [`throughput`],
+//! [`latency`], [`sweep`] and [`backlog`] are what is measured, by the plan of [`sections`];
+//! [`results`] keeps it, and [`page`] shows it.
 
+pub mod backlog;
 pub mod costs;
 pub mod flow;
 pub mod latency;
+pub mod old;
 pub mod orders;
+pub mod page;
 pub mod relay;
 pub mod results;
+pub mod sections;
 pub mod shop;
 pub mod specimens;
 pub mod stage;
+pub mod sweep;
 pub mod throughput;
 pub mod usage;
+pub mod varied;

@@ -1,16 +1,14 @@
-//! The command `bench`: measures, section by section, and keeps what it found.
+//! The command `bench`: measures, section by section, keeps what it found and writes the page.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use orderly_bench::latency::{Load, latency};
-use orderly_bench::orders::{RealOrders, Shape};
-use orderly_bench::results::{About, Results, Section, Spread};
-use orderly_bench::stage::Saga;
-use orderly_bench::throughput::{Extent, real, throughput};
-use orderly_devstack::{Endpoints, Nodes};
+use orderly_bench::page::Page;
+use orderly_bench::results::{About, Results, versions};
+use orderly_bench::sections::{Amounts, What, measure};
+use orderly_devstack::Nodes;
 
 /// Measures the whole system on servers of its own, against the ceiling of the broker.
 #[derive(Debug, Parser)]
@@ -18,54 +16,42 @@ struct Arguments {
     /// Only these sections
     #[arg(value_enum)]
     sections: Vec<What>,
-    /// How many rounds
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// How many single-line orders in a round
-    #[arg(long, default_value_t = 20_000)]
-    orders: usize,
-    /// How many seconds a rate of the latency is held
-    #[arg(long, default_value_t = 20)]
-    seconds: u64,
-    /// Where real orders lie
-    #[arg(long, default_value = "scripts/data/online-retail")]
-    data: PathBuf,
-    /// Where results are kept
-    #[arg(long, default_value = "target/bench")]
+    /// Every section that this commit has no results of yet, and those that are named
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    amounts: Amounts,
+    /// Where the page is written; its results and charts go into the folder `performance` beside it
+    #[arg(long, default_value = "docs")]
     out: PathBuf,
     /// Print the results as JSON
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
-    /// Saga against ceiling, single-line orders
-    Throughput,
-    /// Real orders with many lines
-    Real,
-    /// From order to final event, at several rates
-    Latency,
-}
-
-const USUAL: [What; 3] = [What::Throughput, What::Real, What::Latency];
-
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    std::fs::create_dir_all(&arguments.out)?;
-    let kept = arguments.out.join("results.json");
+    let kept = arguments.out.join("performance/results.json");
     let mut results = Results::read(&kept)?;
     let nodes = Nodes::start()?;
+    // Once, before anything is written: a run is one commit's.
+    let run = About::this_run(command(), versions(nodes.endpoints())?);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let sections = match arguments.sections.as_slice() {
-        [] => &USUAL,
-        some => some,
-    };
     let begun = Instant::now();
-    for section in sections {
-        runtime.block_on(measure(*section, &arguments, nodes.endpoints(), &mut results))?;
+    for section in arguments.sections(&results, &run) {
+        eprintln!("{section:?}, after {:.0} s", begun.elapsed().as_secs_f64());
+        let mut say = |text: String| eprintln!("  {text}");
+        runtime.block_on(measure(
+            section,
+            &arguments.amounts,
+            nodes.endpoints(),
+            run.clone(),
+            &mut results,
+            &mut say,
+        ))?;
         results.write(&kept)?;
+        Page::of(&results).write(&arguments.out)?;
     }
     eprintln!("all done in {:.0} s", begun.elapsed().as_secs_f64());
     if arguments.json {
@@ -74,55 +60,22 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-async fn measure(
-    section: What,
-    arguments: &Arguments,
-    endpoints: &Endpoints,
-    results: &mut Results,
-) -> Result<()> {
-    let mut say = |text: String| eprintln!("{text}");
-    let run = About::this_run(command(), vec![]);
-    let &Arguments { rounds, orders, .. } = arguments;
-    match section {
-        What::Throughput => {
-            let found = throughput(endpoints, Extent { rounds, orders }, &mut say).await?;
-            results.throughput = Some(Section { run, found });
-        }
-        What::Real => {
-            let real_orders = RealOrders::read(&arguments.data)?;
-            let extent = Extent { rounds, orders: orders / 8 };
-            let found = real(endpoints, &real_orders, extent, &mut say).await?;
-            results.real = Some(Section { run, found });
-        }
-        What::Latency => {
-            let mut rates = vec![50.0];
-            if let Some(measured) = &results.throughput {
-                let saturation = Spread::of(measured.found.rounds.iter().map(|it| it.saga.rate));
-                rates.extend([0.1, 0.5, 0.8].map(|part| part * saturation.median));
-            }
-            let span = Duration::from_secs(arguments.seconds);
-            let mut saga = Saga::start(endpoints, &[], 1).await?;
-            saga.stock_up(&Shape::SINGLE.skus()).await?;
-            latency(&mut saga, "warm", Load { rate: 200.0, span: Duration::from_secs(5) }).await?;
-            let mut found = Vec::new();
-            for (n, rate) in rates.into_iter().enumerate() {
-                let one = latency(&mut saga, &format!("l{n}"), Load { rate, span }).await?;
-                say(format!(
-                    "{rate:.0} orders/s: p50 {:.1}, p95 {:.1}, p99 {:.1}, p99.9 {:.1} ms",
-                    one.p50, one.p95, one.p99, one.p999
-                ));
-                found.push(one);
-            }
-            saga.expect_clean_audit().await?;
-            results.latency = Some(Section { run, found });
+impl Arguments {
+    fn sections(&self, results: &Results, run: &About) -> Vec<What> {
+        let is_due = |section: &What| {
+            self.sections.contains(section)
+                || !section.run(results).is_some_and(|last| last.is_same_commit(run))
+        };
+        match self.sections.as_slice() {
+            _ if self.full => What::value_variants().iter().copied().filter(is_due).collect(),
+            [] => What::USUAL.to_vec(),
+            named => named.to_vec(),
         }
     }
-    Ok(())
 }
 
 /// How this run was asked for.
 fn command() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let script = Path::new("./scripts/bench").display().to_string();
-    [vec![script], arguments].concat().join(" ")
+    let arguments = std::env::args().skip(1);
+    ["./scripts/bench".to_owned()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
 }

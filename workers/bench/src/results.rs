@@ -1,14 +1,19 @@
 //! What was measured, section by section, and in which run: kept as JSON beside the page.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use orderly_devstack::Endpoints;
 use serde::{Deserialize, Serialize};
 
+use crate::backlog::Backlog;
 use crate::latency::Latency;
+use crate::sweep::Point;
 use crate::throughput::{Real, Throughput};
+use crate::varied::Varied;
 
 /// All sections. One that was not measured yet is missing; a run replaces those it measures.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -20,6 +25,10 @@ pub struct Results {
     pub real: Option<Section<Real>>,
     /// Latency at several rates.
     pub latency: Option<Section<Vec<Latency>>>,
+    /// Draining a backlog.
+    pub backlog: Option<Section<Backlog>>,
+    /// Throughput where one thing is varied.
+    pub varied: BTreeMap<Varied, Section<Vec<Point>>>,
 }
 
 /// A section with the run that it comes from.
@@ -51,8 +60,9 @@ impl About {
     pub fn this_run(command: String, servers: Vec<String>) -> Self {
         let rustc = said("rustc", &["--version"]);
         let commit = said("git", &["rev-parse", "--short", "HEAD"]);
-        let is_changed =
-            !said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
+        // What this program writes itself does not count.
+        let status = ["status", "--porcelain", "--untracked-files=no", "--", ":(exclude)docs"];
+        let is_changed = !said("git", &status).is_empty();
         Self {
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
             command,
@@ -61,6 +71,26 @@ impl About {
             versions: servers.into_iter().chain([rustc, said("uname", &["-sr"])]).collect(),
         }
     }
+}
+
+impl About {
+    /// Whether both are known to have measured the same thing.
+    pub fn is_same_commit(&self, other: &Self) -> bool {
+        let is_known = !self.commit.is_empty() && !self.commit.ends_with('+');
+        is_known && self.commit == other.commit
+    }
+}
+
+/// The versions of the servers, as they tell them.
+pub fn versions(endpoints: &Endpoints) -> Result<Vec<String>> {
+    let overview = endpoints.management_get("/api/overview")?;
+    let of_broker = |name| overview[name].as_str().unwrap_or("of unknown version").to_owned();
+    let postgresql = endpoints.query("postgres", "SHOW server_version")?;
+    Ok(vec![
+        format!("RabbitMQ {}", of_broker("rabbitmq_version")),
+        format!("Erlang/OTP {}", of_broker("erlang_version")),
+        format!("PostgreSQL {postgresql}"),
+    ])
 }
 
 impl Results {
@@ -75,6 +105,9 @@ impl Results {
 
     /// Keeps it in `path`.
     pub fn write(&self, path: &Path) -> Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
         let text = serde_json::to_string_pretty(self)? + "\n";
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
@@ -129,6 +162,21 @@ fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_changed_is_no_commit() {
+        let of = |commit: &str| About {
+            date: String::new(),
+            command: String::new(),
+            commit: commit.to_owned(),
+            machine: String::new(),
+            versions: vec![],
+        };
+        assert!(of("abc").is_same_commit(&of("abc")));
+        assert!(!of("abc").is_same_commit(&of("def")));
+        assert!(!of("abc+").is_same_commit(&of("abc+")));
+        assert!(!of("").is_same_commit(&of("")));
+    }
 
     #[test]
     fn the_median_is_in_the_middle() {

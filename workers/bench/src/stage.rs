@@ -5,7 +5,7 @@ use orderly_devstack::{Endpoints, TestBed};
 use orderly_e2e::{System, eventually};
 use serde::{Deserialize, Serialize};
 
-use crate::flow::{Flow, flow};
+use crate::flow::{Flow, drain, flow};
 use crate::orders::{PIECES, Shape};
 use crate::relay::Relay;
 use crate::shop::{ENDS, Place, Shop};
@@ -25,10 +25,22 @@ pub struct Run {
     pub usage: Usage,
 }
 
-/// Lets orders flow, and takes note of what that used.
-async fn measure(shop: &mut Shop, orders: Vec<Place>, open: usize) -> Result<Run> {
+impl Run {
+    /// Processor time that an order of `runs` took, in milliseconds.
+    pub fn cost<'a>(runs: impl IntoIterator<Item = &'a Self>) -> Usage {
+        let (mut sum, mut orders) = (Usage::default(), 0);
+        for run in runs {
+            sum += &run.usage;
+            orders += run.orders;
+        }
+        sum.milliseconds_an_order(orders)
+    }
+}
+
+/// Takes note of what a flow used.
+async fn measure(flow: impl Future<Output = Result<Flow>>) -> Result<Run> {
     let before = Usage::now()?;
-    let Flow { orders, took, rate } = flow(shop, orders, open).await?;
+    let Flow { orders, took, rate } = flow.await?;
     let usage = Usage::now()?.since(&before);
     Ok(Run { orders, seconds: took.as_secs_f64(), rate, usage })
 }
@@ -70,7 +82,12 @@ impl Saga {
 
     /// Works off `orders`, at most `open` at a time.
     pub async fn run(&mut self, orders: Vec<Place>, open: usize) -> Result<Run> {
-        measure(&mut self.shop, orders, open).await
+        measure(flow(&mut self.shop, orders, open)).await
+    }
+
+    /// Waits until the system has worked off `count` orders that are waiting.
+    pub async fn drain(&mut self, count: usize) -> Result<Run> {
+        measure(drain(&mut self.shop, count)).await
     }
 
     /// A specimen of every message of a single-line order.
@@ -119,7 +136,7 @@ impl Ceiling {
 
     /// Passes `orders` through, at most `open` at a time.
     pub async fn run(&mut self, orders: Vec<Place>, open: usize) -> Result<Run> {
-        let run = measure(&mut self.shop, orders, open).await;
+        let run = measure(flow(&mut self.shop, orders, open)).await;
         self.relay.expect_running()?;
         run
     }

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::costs::{Batches, Work};
 use crate::orders::{RealOrders, Shape};
+use crate::results::Spread;
 use crate::specimens::{HAPPY_PATH, Size};
 use crate::stage::{Ceiling, Run, Saga};
-use crate::usage::{Part, peak_memory};
+use crate::usage::{Part, Usage, peak_memory};
 
 /// So many orders are under way at a time: enough for full batches in every queue.
 pub const OPEN: usize = 3_000;
@@ -37,6 +38,23 @@ pub struct Throughput {
     pub batches: BTreeMap<String, f64>,
     /// The most memory that was resident, in bytes.
     pub memory: BTreeMap<Part, u64>,
+}
+
+impl Throughput {
+    /// Orders a second.
+    pub fn rate(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(|round| round.saga.rate))
+    }
+
+    /// How much of the ceiling the saga reaches, round by round.
+    pub fn ratio(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(Round::ratio))
+    }
+
+    /// Processor time of an order in the saga, in milliseconds.
+    pub fn cost(&self) -> Usage {
+        Run::cost(self.rounds.iter().map(|round| &round.saga))
+    }
 }
 
 /// One turn of everything.
@@ -112,6 +130,13 @@ pub struct Real {
     pub lines: f64,
     /// The rounds.
     pub rounds: Vec<Run>,
+}
+
+impl Real {
+    /// Orders a second.
+    pub fn rate(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(|run| run.rate))
+    }
 }
 
 /// Measures real orders, again and again under new numbers.

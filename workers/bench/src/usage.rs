@@ -29,8 +29,23 @@ pub enum Part {
 }
 
 impl Part {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Broker, Self::Database, Self::Order, Self::Stock, Self::Payment, Self::Bench];
     /// The three workers.
     pub const WORKERS: [Self; 3] = [Self::Order, Self::Stock, Self::Payment];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "RabbitMQ",
+            Self::Database => "PostgreSQL",
+            Self::Order => "order worker",
+            Self::Stock => "stock worker",
+            Self::Payment => "payment worker",
+            Self::Bench => "the benchmark itself",
+        }
+    }
 
     fn of(process: &str) -> Option<Self> {
         // Linux cuts names after fifteen bytes.
@@ -76,6 +91,22 @@ impl Usage {
     /// The sum of all parts.
     pub fn total(&self) -> f64 {
         self.0.values().sum()
+    }
+
+    /// The sum of all parts but the benchmark itself, which is not part of the system.
+    pub fn of_system(&self) -> f64 {
+        self.total() - self.of(Part::Bench)
+    }
+
+    /// The workers as part of the whole system.
+    pub fn share_of_workers(&self) -> f64 {
+        self.workers() / self.of_system()
+    }
+
+    /// The same as milliseconds for each of so many orders.
+    #[must_use]
+    pub fn milliseconds_an_order(&self, orders: usize) -> Self {
+        Self(self.0.iter().map(|(part, time)| (*part, time * 1e3 / orders as f64)).collect())
     }
 
     /// The sum of the three workers.
@@ -169,5 +200,15 @@ mod tests {
         assert_eq!(of(5.0).since(&of(3.0)), of(2.0));
         assert_eq!(of(5.0).since(&Usage::default()), of(5.0));
         assert_eq!((of(5.0).total(), of(5.0).workers()), (5.0, 0.0));
+    }
+
+    #[test]
+    fn the_benchmark_is_no_part_of_the_system() {
+        let parts =
+            [(Part::Broker, 5.0), (Part::Order, 2.0), (Part::Stock, 1.0), (Part::Bench, 4.0)];
+        let usage = Usage(parts.into());
+        assert_eq!((usage.total(), usage.of_system(), usage.workers()), (12.0, 8.0, 3.0));
+        assert_eq!(usage.share_of_workers(), 0.375);
+        assert_eq!(usage.milliseconds_an_order(1_000), usage);
     }
 }

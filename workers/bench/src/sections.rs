@@ -1,0 +1,185 @@
+//! The sections that can be measured, and how much of each.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use orderly_devstack::Endpoints;
+
+use crate::backlog::backlog;
+use crate::latency::{Latency, Load, latency};
+use crate::orders::{RealOrders, Shape};
+use crate::results::{About, Results, Section};
+use crate::stage::Saga;
+use crate::sweep::{Length, sweep};
+use crate::throughput::{Extent, real, throughput};
+use crate::varied::Varied;
+
+/// A backlog takes so long to come about and go that a few rounds have to do.
+const BACKLOG_ROUNDS: usize = 3;
+
+/// A section of the results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Saga against ceiling, single-line orders
+    Throughput,
+    /// Real orders with many lines
+    Real,
+    /// From order to final event, at several rates
+    Latency,
+    /// Throughput with old orders in the databases
+    Growth,
+    /// Draining orders that came while the workers were paused
+    Backlog,
+    /// Throughput with more workers
+    Replicas,
+    /// Throughput with one hot article, and with many
+    Articles,
+    /// Throughput with longer orders
+    Lines,
+    /// Throughput with smaller batches
+    Batches,
+}
+
+impl What {
+    /// What is measured if nothing else is said.
+    pub const USUAL: &[Self] = &[Self::Throughput, Self::Real, Self::Latency];
+
+    /// The run in which it was measured last.
+    pub fn run(self, results: &Results) -> Option<&About> {
+        fn run<T>(section: Option<&Section<T>>) -> Option<&About> {
+            section.map(|section| &section.run)
+        }
+        match self {
+            Self::Throughput => run(results.throughput.as_ref()),
+            Self::Real => run(results.real.as_ref()),
+            Self::Latency => run(results.latency.as_ref()),
+            Self::Backlog => run(results.backlog.as_ref()),
+            swept => run(results.varied.get(&swept.varied()?)),
+        }
+    }
+
+    /// What it varies, if it varies one thing.
+    fn varied(self) -> Option<Varied> {
+        match self {
+            Self::Throughput | Self::Real | Self::Latency | Self::Backlog => None,
+            Self::Growth => Some(Varied::Growth),
+            Self::Replicas => Some(Varied::Replicas),
+            Self::Articles => Some(Varied::Articles),
+            Self::Lines => Some(Varied::Lines),
+            Self::Batches => Some(Varied::Batches),
+        }
+    }
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Args)]
+pub struct Amounts {
+    /// How many rounds
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    /// How many single-line orders in a round
+    #[arg(long, default_value_t = 20_000)]
+    pub orders: usize,
+    /// How many seconds a rate of the latency is held
+    #[arg(long, default_value_t = 20)]
+    pub seconds: u64,
+    /// How many seconds a run takes, roughly, where something is varied
+    #[arg(long, default_value_t = 8)]
+    pub run_seconds: u64,
+    /// How many old orders there are, for growth
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 5_000_000])]
+    pub old: Vec<u64>,
+    /// How many orders wait, for the backlog
+    #[arg(long, default_value_t = 100_000)]
+    pub waiting: usize,
+    /// Where real orders lie
+    #[arg(long, default_value = "scripts/data/online-retail")]
+    pub data: PathBuf,
+}
+
+impl Amounts {
+    fn extent(&self) -> Extent {
+        Extent { rounds: self.rounds, orders: self.orders }
+    }
+
+    fn length(&self) -> Length {
+        Length { rounds: self.rounds, run: Duration::from_secs(self.run_seconds) }
+    }
+}
+
+/// Measures a section and puts it into `results`, as found by `run`; `say` hears how far it is.
+pub async fn measure(
+    what: What,
+    amounts: &Amounts,
+    endpoints: &Endpoints,
+    run: About,
+    results: &mut Results,
+    say: &mut impl FnMut(String),
+) -> Result<()> {
+    let extent = amounts.extent();
+    match what {
+        What::Throughput => {
+            let found = throughput(endpoints, extent, say).await?;
+            results.throughput = Some(Section { run, found });
+        }
+        What::Real => {
+            let orders = RealOrders::read(&amounts.data)?;
+            let extent = Extent { orders: extent.orders / 8, ..extent };
+            let found = real(endpoints, &orders, extent, say).await?;
+            results.real = Some(Section { run, found });
+        }
+        What::Latency => {
+            let found = latencies(endpoints, &loads(amounts, results), say).await?;
+            results.latency = Some(Section { run, found });
+        }
+        What::Backlog => {
+            let rounds = extent.rounds.min(BACKLOG_ROUNDS);
+            let extent = Extent { rounds, ..extent };
+            let found = backlog(endpoints, amounts.waiting, extent, say).await?;
+            results.backlog = Some(Section { run, found });
+        }
+        swept => {
+            let varied = swept.varied().context("nothing is varied")?;
+            let variants = varied.variants(&amounts.old);
+            let found = sweep(endpoints, &variants, amounts.length(), say).await?;
+            results.varied.insert(varied, Section { run, found });
+        }
+    }
+    Ok(())
+}
+/// A fixed rate, and parts of the most that was measured, if it was.
+fn loads(amounts: &Amounts, results: &Results) -> Vec<Load> {
+    let span = Duration::from_secs(amounts.seconds);
+    let mut loads = vec![Load { rate: 50.0, of_saturation: None, span }];
+    if let Some(measured) = &results.throughput {
+        let saturation = measured.found.rate().median;
+        let of = |part| Load { rate: part * saturation, of_saturation: Some(part), span };
+        loads.extend([0.1, 0.5, 0.8].map(of));
+    }
+    loads
+}
+
+/// One load after the other, on one system.
+async fn latencies(
+    endpoints: &Endpoints,
+    loads: &[Load],
+    say: &mut impl FnMut(String),
+) -> Result<Vec<Latency>> {
+    let mut saga = Saga::start(endpoints, &[], 1).await?;
+    saga.stock_up(&Shape::SINGLE.skus()).await?;
+    let warm_up = Load { rate: 200.0, of_saturation: None, span: Duration::from_secs(5) };
+    latency(&mut saga, "warm", warm_up).await?;
+    let mut found = Vec::new();
+    for (n, load) in loads.iter().enumerate() {
+        let one = latency(&mut saga, &format!("l{n}"), *load).await?;
+        say(format!(
+            "{:.0} orders/s: p50 {:.1}, p95 {:.1}, p99 {:.1}, p99.9 {:.1} ms",
+            one.rate, one.p50, one.p95, one.p99, one.p999
+        ));
+        found.push(one);
+    }
+    saga.expect_clean_audit().await?;
+    Ok(found)
+}
