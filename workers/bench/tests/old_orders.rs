@@ -137,8 +137,15 @@ fn masked_text(text: &str) -> String {
         Some(body) => str::from_utf8(body).unwrap_or("no text"),
         None => text,
     };
-    if let Ok(json @ Value::Object(_)) = serde_json::from_str(text) {
-        return masked(&json).to_string();
+    match serde_json::from_str(text) {
+        Ok(json @ Value::Object(_)) => return masked(&json).to_string(),
+        // The outputs of a batch: a hundred like one.
+        Ok(Value::Array(outputs)) => {
+            let kinds: BTreeSet<String> =
+                outputs.iter().map(|output| masked(output).to_string()).collect();
+            return Vec::from_iter(kinds).join(" ");
+        }
+        _ => {}
     }
     let is_id = text.len() == 36 && text.matches('-').count() == 4;
     if is_id {
