@@ -88,7 +88,7 @@ pub struct Amounts {
     /// How many seconds a run takes, roughly, where something is varied
     #[arg(long, default_value_t = 8)]
     pub run_seconds: u64,
-    /// How many old orders there are, for growth
+    /// How many old orders there are, for growth; a million take some 6 GB of disk
     #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 5_000_000])]
     pub old: Vec<u64>,
     /// How many orders wait, for the backlog

@@ -102,7 +102,8 @@ impl Client {
     /// Puts `pieces` of each article into the stock.
     pub async fn stock_up(&self, articles: &[(&str, i64)]) -> Result<()> {
         let adjust = |(sku, pieces): &(&str, i64)| {
-            let id = format!("goods-in-{sku}");
+            // Unlike an article, an id has no spaces.
+            let id = format!("goods-in-{}", sku.replace(' ', "_"));
             let body = json!({ "adjustment_id": id, "sku": sku, "delta": pieces });
             Message::new("stock.adjust.v1", &id, &body)
         };

@@ -42,7 +42,7 @@ like real ones. An empty system stands beside it and takes turns.
             }
             Self::Replicas => {
                 "\
-All on one machine, so that more workers share the same processors: what they show is that nothing is lost by them.
+All on one machine: more workers share the same processors.
 "
             }
             Self::Articles => {
@@ -63,7 +63,7 @@ Lines are spread over 10,000 articles.
         }
     }
 
-    /// The place of the point that the others are compared with.
+    /// The point that the others are compared with.
     fn base(self, points: &[Point]) -> Option<&Point> {
         let at = match self {
             Self::Growth => 0,
@@ -126,13 +126,15 @@ pub(super) fn varied_chart(varied: Varied, points: &[Point]) -> Chart {
         Varied::Lines => ("lines", true, true),
         Varied::Batches => ("batches", true, true),
     };
+    let mut label = "orders a second";
     if varied == Varied::Lines {
+        label = "a second";
         lines.push(line("lines a second", |point| point.rate().median * point.lines as f64));
     }
     Chart {
         name,
         x: Axis { label: varied.value(), is_log: is_log_x },
-        y: Axis { label: "a second", is_log: is_log_y },
+        y: Axis { label, is_log: is_log_y },
         lines,
     }
 }
