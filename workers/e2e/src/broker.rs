@@ -1,7 +1,6 @@
 //! A client of the system: publishes commands and listens to events, as anybody outside does.
 
 use anyhow::{Result, ensure};
-use orderly_contracts::envelope::CONTENT_TYPE;
 use orderly_contracts::routes::route;
 use orderly_runtime::amqp::broker::{AmqpBroker, AmqpPublisher};
 use orderly_runtime::broker::{Broker, Confirmation, Publisher};
@@ -35,13 +34,7 @@ impl Message {
         Self {
             exchange: exchange.to_owned(),
             routing_key: kind.to_owned(),
-            properties: Properties {
-                content_type: Some(CONTENT_TYPE.to_owned()),
-                kind: Some(kind.to_owned()),
-                message_id: Some(id.to_owned()),
-                delivery_mode: Some(2),
-                ..Properties::default()
-            },
+            properties: Properties::of(kind, id),
             body: body.into(),
         }
     }

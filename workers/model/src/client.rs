@@ -1,6 +1,5 @@
 //! What clients send.
 
-use orderly_contracts::envelope::CONTENT_TYPE;
 use orderly_contracts::number::{Delta, Quantity, UnitPrice};
 use orderly_contracts::order::{CancelOrder, OrderLine, PlaceOrder};
 use orderly_contracts::routes::{COMMANDS, Party, route};
@@ -53,13 +52,7 @@ pub fn adjust(id: &str, sku: &str, delta: i64) -> Outgoing {
 fn publish(id: &str, output: Output) -> Outgoing {
     let Output { kind, correlation, body } = output;
     assert_eq!(route(kind).map(|route| route.sender), Some(Party::Client), "{kind}");
-    let properties = Properties {
-        content_type: Some(CONTENT_TYPE.to_owned()),
-        kind: Some(kind.to_owned()),
-        message_id: Some(id.to_owned()),
-        correlation_id: Some(correlation),
-        ..Properties::default()
-    };
+    let properties = Properties { correlation_id: Some(correlation), ..Properties::of(kind, id) };
     let (exchange, routing_key) = (COMMANDS.to_owned(), kind.to_owned());
     Outgoing { exchange, routing_key, mandatory: true, properties, body }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use orderly_contracts::envelope::{CAUSATION_ID, CONTENT_TYPE, PLACED_AT, SENT_AT};
+use orderly_contracts::envelope::{CAUSATION_ID, PLACED_AT, SENT_AT};
 use orderly_contracts::envelope::{TRACEPARENT, TRACESTATE};
 use orderly_contracts::routes::{Party, route};
 use orderly_contracts::{Reason, Refusal};
@@ -136,14 +136,10 @@ pub fn compose<I>(party: Party, arrival: &Arrival<I>, ordinal: usize, output: Ou
     let route = route(output.kind).expect("every contract message has a route");
     let worker = party.name();
     let mut properties = Properties {
-        content_type: Some(CONTENT_TYPE.to_owned()),
-        kind: Some(output.kind.to_owned()),
-        message_id: Some(derived_id(worker, &arrival.cause, ordinal).to_string()),
         correlation_id: Some(output.correlation),
         timestamp: u64::try_from(arrival.at.0 / 1_000_000).ok(),
         app_id: Some(format!("orderly-{worker}")),
-        delivery_mode: Some(2),
-        ..Properties::default()
+        ..Properties::of(output.kind, derived_id(worker, &arrival.cause, ordinal).to_string())
     };
     properties.set_header(CAUSATION_ID, arrival.cause.id.as_str());
     properties.set_header(SENT_AT, arrival.at.0);

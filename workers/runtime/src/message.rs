@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use orderly_contracts::envelope::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 
 /// The broker's number of a delivery, rising by one on its channel.
@@ -95,6 +96,18 @@ pub struct Properties {
 }
 
 impl Properties {
+    /// What every message of the contract has: JSON of a kind, under an id, that outlives a restart
+    /// of the broker.
+    pub fn of(kind: &str, id: impl Into<String>) -> Self {
+        Self {
+            content_type: Some(CONTENT_TYPE.to_owned()),
+            kind: Some(kind.to_owned()),
+            message_id: Some(id.into()),
+            delivery_mode: Some(2),
+            ..Self::default()
+        }
+    }
+
     /// The header `name`, if there.
     pub fn header(&self, name: &str) -> Option<&HeaderValue> {
         self.headers.as_ref()?.get(name)

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use fastrand::Rng;
-use orderly_contracts::envelope::CONTENT_TYPE;
 use orderly_contracts::routes::route;
 use orderly_runtime::message::{Outgoing, Properties};
 use serde_json::{Value, json};
@@ -135,13 +134,7 @@ fn raw(kind: &str, id: &str, body: Vec<u8>) -> Outgoing {
         exchange: route(kind).expect("it is a message of the contract").exchange.to_owned(),
         routing_key: kind.to_owned(),
         mandatory: true,
-        properties: Properties {
-            content_type: Some(CONTENT_TYPE.to_owned()),
-            kind: Some(kind.to_owned()),
-            message_id: Some(id.to_owned()),
-            delivery_mode: Some(2),
-            ..Properties::default()
-        },
+        properties: Properties::of(kind, id),
         body,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use orderly_contracts::envelope::{CONTENT_TYPE, SENT_AT};
+use orderly_contracts::envelope::SENT_AT;
 use orderly_contracts::routes::{COMMANDS, route};
 use orderly_runtime::amqp::broker::{AmqpBroker, AmqpPublisher};
 use orderly_runtime::broker::{Broker, BrokerError, Confirmation, Publisher};
@@ -134,14 +134,10 @@ impl<'a> Sender<'a> {
 fn outgoing(draft: &Draft) -> Outgoing {
     let now = SystemClock.now().0;
     let mut properties = Properties {
-        content_type: Some(CONTENT_TYPE.to_owned()),
-        kind: Some(draft.kind.clone()),
-        message_id: Some(draft.message_id.clone()),
         correlation_id: draft.correlation.clone(),
         timestamp: u64::try_from(now / 1_000_000).ok(),
         app_id: Some(NAME.to_owned()),
-        delivery_mode: Some(2),
-        ..Properties::default()
+        ..Properties::of(&draft.kind, draft.message_id.as_str())
     };
     properties.set_header(SENT_AT, now);
     for (name, value) in &draft.headers {
