@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use fastrand::Rng;
 use orderly_e2e::{Message, System, eventually, place};
 
 use crate::proxy::{Act, Ending, Pattern, Point, Proxy, Way};
@@ -20,46 +21,28 @@ pub struct Line<'a> {
 
 /// Cuts of a seed's choice. The stock must have enough of `lamp`.
 pub struct Cuts {
-    random: fastrand::Rng,
+    random: Rng,
     done: usize,
 }
 
 impl Cuts {
     /// None has been done yet.
     pub fn new(seed: u64) -> Self {
-        Self { random: fastrand::Rng::with_seed(seed), done: 0 }
+        Self { random: Rng::with_seed(seed), done: 0 }
     }
 
-    /// Cuts `count` times after some byte of what the orders send this way; the orders placed.
-    pub async fn at_bytes(
+    /// Cuts `count` times, each at a `point` of its own; the orders placed.
+    pub async fn at(
         &mut self,
         system: &System,
         line: &Line<'_>,
         way: Way,
         count: usize,
+        mut point: impl FnMut(&mut Rng) -> Point,
     ) -> Result<Vec<Message>> {
         let mut placed = Vec::new();
         for _ in 0..count {
-            // About what an order sends, so that the cut is in the middle of it.
-            let point = Point::Bytes(self.random.u64(1..=6_000));
-            placed.extend(self.cut(system, line, way, point).await?);
-        }
-        Ok(placed)
-    }
-
-    /// Cuts `count` times after some message or frame, and each time after a later one.
-    pub async fn at_messages(
-        &mut self,
-        system: &System,
-        line: &Line<'_>,
-        way: Way,
-        count: usize,
-    ) -> Result<Vec<Message>> {
-        let mut placed = Vec::new();
-        let mut nth = 0;
-        for _ in 0..count {
-            nth += self.random.u64(1..=10);
-            let point = Point::After(Pattern::Any, nth);
+            let point = point(&mut self.random);
             placed.extend(self.cut(system, line, way, point).await?);
         }
         Ok(placed)
@@ -91,5 +74,19 @@ impl Cuts {
         self.done += 1;
         println!("cut {}: {what}: {:?}", self.done, started.elapsed());
         Ok(placed)
+    }
+}
+
+/// Some byte of what the orders of a cut send: about as many as that, so that it is in the middle.
+pub fn some_byte(random: &mut Rng) -> Point {
+    Point::Bytes(random.u64(1..=6_000))
+}
+
+/// Some message or frame, and each time a later one.
+pub fn later_messages() -> impl FnMut(&mut Rng) -> Point {
+    let mut nth = 0;
+    move |random| {
+        nth += random.u64(1..=10);
+        Point::After(Pattern::Any, nth)
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use anyhow::Result;
-use orderly_chaos::drills::cuts::{Cuts, Line};
+use orderly_chaos::drills::cuts::{Cuts, Line, later_messages, some_byte};
 use orderly_chaos::proxy::{Ending, Proxy, Toxics, Way};
 use orderly_devstack::{TestBed, Worker};
 use orderly_e2e::{System, eventually, program};
@@ -78,8 +78,8 @@ async fn a_cut_at_any_byte_or_message_leaves_no_worker_hanging() -> Result<()> {
     let mut cuts = Cuts::new(38);
     for line in &lines {
         for way in Way::BOTH {
-            all.extend(cuts.at_bytes(&system, line, way, 2).await?);
-            all.extend(cuts.at_messages(&system, line, way, 2).await?);
+            all.extend(cuts.at(&system, line, way, 2, some_byte).await?);
+            all.extend(cuts.at(&system, line, way, 2, later_messages()).await?);
         }
     }
     expect_all_confirmed(&mut system, &all).await?;
