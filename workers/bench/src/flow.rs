@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tokio::sync::Semaphore;
 
-use crate::shop::{Place, Shop};
+use crate::shop::{Counter, Place, Shop};
 
 /// At most so many orders are placed together.
 const HANDFUL: usize = 100;
@@ -55,11 +55,7 @@ async fn ends(shop: &mut Shop, count: usize, room: &Semaphore) -> Result<Flow> {
     Ok(Flow { orders: count, took: ends[count - 1] - started, rate: steady_rate(&ends) })
 }
 
-async fn place_all(
-    counter: crate::shop::Counter,
-    orders: Vec<Place>,
-    room: Arc<Semaphore>,
-) -> Result<()> {
+async fn place_all(counter: Counter, orders: Vec<Place>, room: Arc<Semaphore>) -> Result<()> {
     // More than there is room for would never be placed.
     let handful = room.available_permits().clamp(1, HANDFUL);
     for some in orders.chunks(handful) {

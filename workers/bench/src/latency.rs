@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::orders::{Shape, place_in_series};
-use crate::shop::Counter;
+use crate::shop::{Counter, Place};
 use crate::stage::Saga;
 
 /// After so long without an end, something is stuck.
@@ -84,7 +84,7 @@ pub async fn latency(saga: &mut Saga, name: &str, load: Load) -> Result<Latency>
 /// Never waits for a confirm before it places the next: that would be a closed loop.
 async fn place_when_due(
     counter: Counter,
-    orders: Vec<crate::shop::Place>,
+    orders: Vec<Place>,
     due: impl Fn(usize) -> Instant,
 ) -> Result<()> {
     let mut confirms = JoinSet::new();

@@ -67,7 +67,7 @@ impl About {
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
             command,
             commit: commit + if is_changed { "+" } else { "" },
-            machine: machine(),
+            machine: orderly_devstack::machine(),
             versions: servers.into_iter().chain([rustc, said("uname", &["-sr"])]).collect(),
         }
     }
@@ -145,18 +145,6 @@ fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     text.unwrap_or_default()
-}
-
-fn machine() -> String {
-    let line = |path: &str, name: &str| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let found = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-        found.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
-    };
-    let processors = std::thread::available_parallelism().map_or(0, usize::from);
-    let kibibytes =
-        line("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0u64);
-    format!("{processors} × {}, {} GiB", line("/proc/cpuinfo", "model name"), kibibytes >> 20)
 }
 
 #[cfg(test)]

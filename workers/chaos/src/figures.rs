@@ -1,9 +1,9 @@
 //! A table of figures, for people: what was done, what came of it, on which machine.
 
 use std::fmt;
-use std::fs;
 
 use anyhow::Result;
+use orderly_devstack::machine;
 
 /// Figures, section by section, and whether anything was violated.
 #[derive(Debug, Default)]
@@ -48,21 +48,6 @@ impl fmt::Display for Figures {
         };
         write!(f, "{verdict}; {}; {}", jiff::Timestamp::now().strftime("%Y-%m-%d"), machine())
     }
-}
-
-/// The processor, how many of it, and the memory.
-fn machine() -> String {
-    let line = |path: &str, name: &str| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let found = text
-            .lines()
-            .find(|line| line.starts_with(name))
-            .and_then(|line| line.split_once(':').map(|(_, value)| value.trim().to_owned()));
-        found.unwrap_or_else(|| "unknown".to_owned())
-    };
-    let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let model = line("/proc/cpuinfo", "model name");
-    format!("{processors} x {model}, memory {}", line("/proc/meminfo", "MemTotal"))
 }
 
 #[cfg(test)]
