@@ -1,4 +1,4 @@
-//! Drills of any size, by hand: `devstack run -- target/release/examples/drill poison`.
+//! The drill that measures, of any size, by hand: `devstack run -- target/release/examples/drill poison`.
 //!
 //! An example and not a test, because its figures mean nothing in a debug build. It starts the
 //! workers that lie beside it, so build those first, with the same profile.
@@ -8,7 +8,6 @@ use clap::{Parser, Subcommand};
 use orderly_devstack::TestBed;
 use orderly_e2e::System;
 use orderly_e2e::poison::{Plan, Poison, poison_throughput};
-use orderly_e2e::storm::{calm, storm};
 
 /// Runs a drill on real nodes.
 #[derive(Debug, Parser)]
@@ -32,21 +31,6 @@ enum Drill {
         #[arg(long, default_value_t = 5)]
         pairs: usize,
     },
-    /// Every message many times, on several workers a service.
-    Storm {
-        /// How many orders.
-        #[arg(long, default_value_t = 100)]
-        orders: usize,
-        /// How often every message is published.
-        #[arg(long, default_value_t = 100)]
-        factor: usize,
-        /// How many workers a service has.
-        #[arg(long, default_value_t = 2)]
-        workers: usize,
-        /// Shuffles the copies.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -64,12 +48,6 @@ async fn main() -> Result<()> {
                     throughput.clean, throughput.poisoned
                 );
             }
-        }
-        Drill::Storm { orders, factor, workers, seed } => {
-            let system = calm(workers, 100_000).await?;
-            println!("{:#?}", storm(&system, orders, factor, seed).await?);
-            system.databases.expect_conserved().await?;
-            println!("{}", system.expect_clean_audit()?);
         }
     }
     Ok(())
