@@ -152,7 +152,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         sent: &mut Vec<Uuid>,
     ) -> Result<Next, Trouble> {
         let first = tokio::select! {
-           biased;
+            biased;
             delivery = intake.deliveries.next() => delivery?,
             () = self.stop.requested(), if !intake.is_cancelled => return Ok(Next::Idle),
             () = self.processor.clock.sleep(IDLE) => {
