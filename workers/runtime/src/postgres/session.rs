@@ -1,31 +1,41 @@
 //! Statements on a PostgreSQL connection: prepared once, with a deadline, and errors by meaning.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
-use tokio_postgres::Row;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use crate::postgres::failure::classify;
 use crate::store::StoreError;
 
 /// What tables are loaded and saved through.
 ///
-/// Statements are constants with array parameters, so that one plan serves any batch size.
+/// Statements are constants with array parameters, so that one plan serves any batch size. Those that
+/// are begun together are sent in the order in which they were begun, whether they are prepared
+/// already or not: a later one may fail for no other reason than that an earlier one was to be refused.
 #[derive(Clone, Copy)]
 pub struct Session<'a> {
     client: &'a ClientWrapper,
+    turn: &'a Turn,
     deadline: Duration,
 }
+
+/// Whose turn it is to send on a connection, in the order in which they came.
+pub type Turn = Mutex<()>;
 
 /// The parameters of a statement.
 pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl<'a> Session<'a> {
-    /// A session on `client`. The server ends a statement before `deadline` does; it is for a
+    /// A session on `client`, whose statements take their `turn`. The server ends a statement before `deadline` does; it is for a
     /// server that doesn't answer at all.
-    pub fn new(client: &'a ClientWrapper, deadline: Duration) -> Self {
-        Self { client, deadline }
+    pub fn new(client: &'a ClientWrapper, turn: &'a Turn, deadline: Duration) -> Self {
+        Self { client, turn, deadline }
     }
 
     /// All rows that `sql` gives.
@@ -35,8 +45,8 @@ impl<'a> Session<'a> {
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, StoreError> {
         self.within(async {
-            let statement = self.client.prepare_cached(sql).await?;
-            self.client.query(&statement, parameters).await
+            let (turn, statement) = self.prepared(sql).await?;
+            sent(turn, self.client.query(&statement, parameters)).await
         })
         .await
     }
@@ -48,8 +58,8 @@ impl<'a> Session<'a> {
         parameters: Parameters<'_>,
     ) -> Result<u64, StoreError> {
         self.within(async {
-            let statement = self.client.prepare_cached(sql).await?;
-            self.client.execute(&statement, parameters).await
+            let (turn, statement) = self.prepared(sql).await?;
+            sent(turn, self.client.execute(&statement, parameters)).await
         })
         .await
     }
@@ -73,6 +83,15 @@ impl<'a> Session<'a> {
         self.within(self.client.batch_execute(sql)).await
     }
 
+    /// Waits for the turn of `sql`, and sees to it that it is prepared.
+    async fn prepared(
+        &self,
+        sql: &'static str,
+    ) -> Result<(MutexGuard<'a, ()>, Statement), tokio_postgres::Error> {
+        let turn = self.turn.lock().await;
+        Ok((turn, self.client.prepare_cached(sql).await?))
+    }
+
     async fn within<T>(
         &self,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -81,5 +100,17 @@ impl<'a> Session<'a> {
             Ok(outcome) => outcome.map_err(classify),
             Err(_) => Err(StoreError::Unavailable(format!("no answer within {:?}", self.deadline))),
         }
+    }
+}
+
+/// Sends what `running` is about to, passes the turn on, and waits for the answer.
+async fn sent<T>(turn: MutexGuard<'_, ()>, running: impl Future<Output = T>) -> T {
+    let mut running = pin!(running);
+    // A statement is sent when it is first polled.
+    let first = poll_fn(|context| Poll::Ready(running.as_mut().poll(context))).await;
+    drop(turn);
+    match first {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => running.await,
     }
 }

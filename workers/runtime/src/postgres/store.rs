@@ -12,7 +12,7 @@ use crate::letter::Letter;
 use crate::message::Outgoing;
 use crate::pause::Pause;
 use crate::postgres::failure::classify;
-use crate::postgres::session::Session;
+use crate::postgres::session::{Session, Turn};
 use crate::postgres::tables::Tables;
 use crate::postgres::{inbox, letters, outbox, pauses, timers};
 use crate::store::{Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
@@ -35,7 +35,7 @@ impl<T> PgStore<T> {
             PoolError::Backend(error) => classify(error),
             other => StoreError::Unavailable(other.to_string()),
         })?;
-        Ok(Connection { client: Some(client), deadline: self.deadline })
+        Ok(Connection { client: Some(client), turn: Turn::default(), deadline: self.deadline })
     }
 
     /// Runs `work` outside a transaction, on a connection that goes back to the pool if it is
@@ -57,13 +57,14 @@ impl<T> PgStore<T> {
 /// state is unknown, and the next user must not inherit it.
 struct Connection {
     client: Option<Object>,
+    turn: Turn,
     deadline: Duration,
 }
 
 impl Connection {
     fn session(&self) -> Session<'_> {
         let client = self.client.as_ref().expect("a connection is used before it is kept");
-        Session::new(client, self.deadline)
+        Session::new(client, &self.turn, self.deadline)
     }
 
     /// Prepares every statement anew when it is next used.
@@ -118,7 +119,7 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
 
     async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
         let session = self.connection.session();
-        // Sent one after the other and awaited together: a batch waits for the server once.
+        // Sent in this order and awaited together: a batch waits for the server once.
         let outcome = tokio::try_join!(
             biased;
             T::save(session, &work.changes, &work.entries),

@@ -6,4 +6,5 @@ mod drain;
 mod lane;
 mod limits;
 mod migration;
+mod session;
 mod store;
