@@ -105,6 +105,15 @@ impl<D: Domain> Drop for MemoryUnit<D> {
     }
 }
 
+impl<D: Domain> MemoryUnit<D> {
+    async fn expect_absent(&self, key: &D::Key) -> Result<(), StoreError> {
+        match self.content.lock().await.states.contains_key(key) {
+            false => Ok(()),
+            true => Err(StoreError::Conflict(format!("{key:?} exists already"))),
+        }
+    }
+}
+
 impl<D: Domain> Unit<D> for MemoryUnit<D> {
     async fn claim(&mut self, batch: Uuid, claims: &[Claim]) -> Result<Vec<Standing>, StoreError> {
         let mut standings = Vec::with_capacity(claims.len());
@@ -151,14 +160,14 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
     async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
         let Changes { created, updated } = &work.changes;
         for (key, _) in created {
+            // Only who is about to create it is waited for: what is there already is in the way,
+            // whoever has it locked.
+            self.expect_absent(key).await?;
             self.locks.lock(self.id, &Row::State(key.clone())).await?;
+            self.expect_absent(key).await?;
         }
         let content = self.content.lock().await;
-        let is_there = |key: &D::Key| content.states.contains_key(key);
-        if let Some((key, _)) = created.iter().find(|(key, _)| is_there(key)) {
-            return Err(StoreError::Conflict(format!("{key:?} exists already")));
-        }
-        if let Some((key, _)) = updated.iter().find(|(key, _)| !is_there(key)) {
+        if let Some((key, _)) = updated.iter().find(|(key, _)| !content.states.contains_key(key)) {
             return Err(StoreError::Conflict(format!("{key:?} does not exist")));
         }
         drop(content);

@@ -1,6 +1,6 @@
 //! The suite for stores.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,7 @@ conforms!(
     what_was_processed_under_an_id_is_remembered_by_its_hash,
     a_disclaimed_message_is_fresh_again,
     a_state_is_never_created_twice,
+    what_exists_is_in_the_way_at_once_whoever_has_it_locked,
     states_survive_and_are_loaded,
     what_was_left_unsent_is_leased_once,
     timers_fall_due_are_put_off_and_spent,
@@ -228,6 +229,24 @@ async fn a_state_is_never_created_twice(store: &impl Store<Counters>) -> Outcome
     let mut unit = store.begin().await?;
     let found = unit.load(&BTreeSet::from(["x".to_owned()])).await?;
     assert_eq!(found.get("x"), Some(&1));
+    Ok(())
+}
+
+async fn what_exists_is_in_the_way_at_once_whoever_has_it_locked(
+    store: &impl Store<Counters>,
+) -> Outcome {
+    process(store, &[("a", "x", 1)], |_| ()).await?;
+    let mut holder = store.begin().await?;
+    holder.load(&BTreeSet::from(["x".to_owned()])).await?;
+    let mut late = store.begin().await?;
+    let arrival = arrival("b", "x", 5);
+    let unseen = States::new(BTreeSet::from(["x".to_owned()]), BTreeMap::new());
+    let work = fold(&Counters, SystemEntropy.uuid(), &[&arrival], unseen).work;
+    // To wait for the holder, who may come to wait for what we have created, would be a deadlock.
+    let saved = tokio::time::timeout(Duration::from_secs(5), late.save(&work)).await?;
+    assert!(matches!(saved, Err(StoreError::Conflict(_))), "{saved:?}");
+    late.rollback().await;
+    holder.rollback().await;
     Ok(())
 }
 
