@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::orders::{Shape, place_in_series};
 use crate::shop::{Counter, Place};
 use crate::stage::Saga;
+use crate::usage::Usage;
 
 /// After so long without an end, something is stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,6 +46,9 @@ pub struct Latency {
     pub p999: f64,
     /// The slowest.
     pub max: f64,
+    /// Processor time of an order, in milliseconds; in results of before it is not known.
+    #[serde(default)]
+    pub usage: Usage,
 }
 
 /// Puts `load` on the system, whose articles are in stock.
@@ -53,6 +57,7 @@ pub async fn latency(saga: &mut Saga, name: &str, load: Load) -> Result<Latency>
     ensure!(count > 0, "no orders");
     // Everything is made before the clock runs.
     let orders: Vec<_> = (0..count).map(|n| Shape::SINGLE.order(name, n)).collect();
+    let before = Usage::now()?;
     let started = Instant::now() + Duration::from_millis(50);
     let due = move |n: usize| started + Duration::from_secs_f64(n as f64 / load.rate);
     let counter = saga.shop.counter.clone();
@@ -67,6 +72,7 @@ pub async fn latency(saga: &mut Saga, name: &str, load: Load) -> Result<Latency>
         histogram.record(u64::try_from(took.as_micros())?.max(1))?;
     }
     placing.await??;
+    let usage = Usage::now()?.since(&before).milliseconds_an_order(count);
     let ms = |micros: u64| micros as f64 / 1_000.0;
     let at = |quantile| ms(histogram.value_at_quantile(quantile));
     Ok(Latency {
@@ -78,6 +84,7 @@ pub async fn latency(saga: &mut Saga, name: &str, load: Load) -> Result<Latency>
         p99: at(0.99),
         p999: at(0.999),
         max: ms(histogram.max()),
+        usage,
     })
 }
 

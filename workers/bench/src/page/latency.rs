@@ -4,6 +4,7 @@ use crate::latency::Latency;
 use crate::page::chart::{Axis, Chart, Line};
 use crate::page::markdown::{heading, number, table};
 use crate::results::Section;
+use crate::usage::{Part, Usage};
 
 const TEXT: &str = "\
 From the moment an order was due to the moment its final event arrived, in milliseconds. Orders come at a steady
@@ -21,7 +22,28 @@ pub(super) fn latency(section: &Section<Vec<Latency>>, chart: &Chart) -> String 
     let rows: Vec<_> = section.found.iter().map(row).collect();
     let head = ["orders/s", "of saturation", "orders", "p50", "p95", "p99", "p99.9", "max"];
     let heading = heading("Latency", &section.run);
-    [heading, TEXT.to_owned(), table(&head, &rows), chart.link()].join("\n")
+    let parts = [heading, TEXT.to_owned(), table(&head, &rows), chart.link()];
+    [parts.join("\n"), processor_time(&section.found)].join("\n\n")
+}
+
+/// What an order costs at each rate: the fewer there are at once, the less they share.
+fn processor_time(found: &[Latency]) -> String {
+    let parts: [(&str, fn(&Usage) -> f64); 4] = [
+        ("RabbitMQ", |usage| usage.of(Part::Broker)),
+        ("PostgreSQL", |usage| usage.of(Part::Database)),
+        ("workers", Usage::workers),
+        ("all three", Usage::of_system),
+    ];
+    let row = |it: &Latency| {
+        let costs = parts.iter().map(|(_, of)| number(of(&it.usage), 2));
+        [number(it.rate, 0)].into_iter().chain(costs).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = found.iter().map(row).collect();
+    let head: Vec<_> = ["CPU milliseconds an order at orders/s"]
+        .into_iter()
+        .chain(parts.iter().map(|(name, _)| *name))
+        .collect();
+    table(&head, &rows)
 }
 
 /// The same as a chart.

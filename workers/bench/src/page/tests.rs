@@ -53,6 +53,7 @@ fn latency(rate: f64, of_saturation: Option<f64>) -> Latency {
         p99: 20.0,
         p999: 30.0,
         max: 40.0,
+        usage: run(rate).usage,
     }
 }
 
