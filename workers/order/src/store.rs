@@ -41,21 +41,23 @@ const CREATE: &str = "
                 $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::integer[],
                 $12::boolean[], $13::boolean[], $14::boolean[], $15::bigint[])
         AS new (order_id, customer_id, currency, payment_token, lines, total, placed_at,
-                status, version, reason, round, owes_release, owes_refund, refunded, ended_at)
-    ON CONFLICT DO NOTHING";
+                status, version, reason, round, owes_release, owes_refund, refunded, ended_at)";
 
 // What was ordered never changes, so it is not written again: it may be long.
 const UPDATE: &str = "
-    UPDATE orders SET
-        status = new.status, version = new.version, reason = new.reason, round = new.round,
-        owes_release = new.owes_release, owes_refund = new.owes_refund, refunded = new.refunded,
-        ended_at = 'epoch'::timestamptz + new.ended_at * interval '1 microsecond',
-        updated_at = now()
-    FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[], $6::boolean[],
-                $7::boolean[], $8::boolean[], $9::bigint[])
-        AS new (order_id, status, version, reason, round, owes_release, owes_refund, refunded,
-                ended_at)
-    WHERE orders.order_id = new.order_id";
+    WITH touched AS (
+        UPDATE orders SET
+            status = new.status, version = new.version, reason = new.reason, round = new.round,
+            owes_release = new.owes_release, owes_refund = new.owes_refund,
+            refunded = new.refunded, updated_at = now(),
+            ended_at = 'epoch'::timestamptz + new.ended_at * interval '1 microsecond'
+        FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[],
+                    $6::boolean[], $7::boolean[], $8::boolean[], $9::bigint[])
+            AS new (order_id, status, version, reason, round, owes_release, owes_refund, refunded,
+                    ended_at)
+        WHERE orders.order_id = new.order_id
+        RETURNING 1)
+    SELECT expect_all(count(*), cardinality($1)) FROM touched";
 
 const RECORD: &str = "
     INSERT INTO order_history (order_id, version, at, from_status, to_status, reason,
@@ -66,15 +68,6 @@ const RECORD: &str = "
                 $7::text[], $8::text[], $9::text[], $10::text[])
         AS new (order_id, version, at, from_status, to_status, reason, cause_source, cause_id,
                 kind, note)";
-
-// An order that had to be asked about again is stuck rather than in progress, and must not keep
-// new ones out.
-const IN_PROGRESS: &str = "
-    SELECT count(*) FROM (
-        SELECT 1 FROM orders
-        WHERE ended_at IS NULL AND updated_at > now() - interval '30 seconds' AND round = 0
-        LIMIT $1
-    ) AS open";
 
 impl Tables<Order> for OrderTables {
     async fn load(
@@ -101,12 +94,6 @@ impl Tables<Order> for OrderTables {
         );
         saved.map(|_| ())
     }
-
-    async fn in_progress(session: Session<'_>, limit: u32) -> Result<u32, StoreError> {
-        let rows = session.query(IN_PROGRESS, &[&i64::from(limit)]).await?;
-        let count = rows.first().map_or(0, |row| row.get::<_, i64>(0));
-        Ok(u32::try_from(count).unwrap_or(limit))
-    }
 }
 
 async fn create(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), StoreError> {
@@ -114,8 +101,7 @@ async fn create(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), 
         return Ok(());
     }
     session
-        .execute_on(
-            orders.len(),
+        .execute(
             CREATE,
             &[
                 &ids(orders),
@@ -136,6 +122,7 @@ async fn create(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), 
             ],
         )
         .await
+        .map(|_| ())
 }
 
 async fn update(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), StoreError> {
@@ -143,8 +130,7 @@ async fn update(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), 
         return Ok(());
     }
     session
-        .execute_on(
-            orders.len(),
+        .query(
             UPDATE,
             &[
                 &ids(orders),
@@ -159,6 +145,7 @@ async fn update(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), 
             ],
         )
         .await
+        .map(|_| ())
 }
 
 async fn record(session: Session<'_>, entries: &[Entry]) -> Result<(), StoreError> {
@@ -166,8 +153,7 @@ async fn record(session: Session<'_>, entries: &[Entry]) -> Result<(), StoreErro
         return Ok(());
     }
     session
-        .execute_on(
-            entries.len(),
+        .execute(
             RECORD,
             &[
                 &each(entries, |entry| entry.order_id.as_str()),
@@ -183,6 +169,7 @@ async fn record(session: Session<'_>, entries: &[Entry]) -> Result<(), StoreErro
             ],
         )
         .await
+        .map(|_| ())
 }
 
 /// One column: what `of` gives for each.

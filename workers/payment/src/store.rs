@@ -21,16 +21,18 @@ const CREATE: &str = "\
 INSERT INTO payments (order_id, status, amount, currency, payment_token, refund_wanted, detail)
 SELECT order_id, status, amount, currency, payment_token, refund_wanted, detail
 FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool[], $7::text[])
-    AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)
-ON CONFLICT DO NOTHING";
+    AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)";
 
 const UPDATE: &str = "\
-UPDATE payments AS old SET status = new.status, amount = new.amount, currency = new.currency,
-    payment_token = new.payment_token, refund_wanted = new.refund_wanted, detail = new.detail,
-    updated_at = now()
-FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool[], $7::text[])
-    AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)
-WHERE old.order_id = new.order_id";
+WITH touched AS (
+    UPDATE payments AS old SET status = new.status, amount = new.amount, currency = new.currency,
+        payment_token = new.payment_token, refund_wanted = new.refund_wanted, detail = new.detail,
+        updated_at = now()
+    FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool[], $7::text[])
+        AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)
+    WHERE old.order_id = new.order_id
+    RETURNING 1)
+SELECT expect_all(count(*), cardinality($1)) FROM touched";
 
 const APPEND: &str = "\
 INSERT INTO payment_ledger (order_id, operation, account, amount, currency, at)
@@ -139,7 +141,7 @@ async fn write(
         .collect();
     let columns: Parameters<'_> =
         &[&order, &status, &amount, &currency, &token, &refund_wanted, &detail];
-    session.execute_on(states.len(), sql, columns).await
+    session.query(sql, columns).await.map(|_| ())
 }
 
 async fn append(session: Session<'_>, entries: &[Posting]) -> Result<(), StoreError> {
@@ -153,5 +155,5 @@ async fn append(session: Session<'_>, entries: &[Posting]) -> Result<(), StoreEr
     let currency: Vec<_> = entries.iter().map(|entry| entry.currency.as_str()).collect();
     let at: Vec<_> = entries.iter().map(|entry| entry.at.0).collect();
     let columns: Parameters<'_> = &[&order, &operation, &account, &amount, &currency, &at];
-    session.execute_on(entries.len(), APPEND, columns).await
+    session.execute(APPEND, columns).await.map(|_| ())
 }

@@ -1,6 +1,6 @@
 //! One batch, one transaction: claim, load, decide, save, commit; and bisect a batch that fails.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use crate::claims::{Claimed, claim};
 use crate::clock::{Clock, Entropy, Micros};
-use crate::domain::{Arrival, Domain, States};
+use crate::domain::Domain;
 use crate::fold::{Fate, Folded, fold};
 use crate::letter::Letter;
 use crate::message::{Delivery, Outgoing, Tag};
 use crate::metrics;
 use crate::reception::{Content, Received};
 use crate::retry::{Ladder, Setback};
-use crate::store::{Store, StoreError, Unit, Work};
+use crate::store::{Store, StoreError, Unit, give_up};
 
 /// How often a batch in conflict is tried again at once, before it is split.
 const CONFLICT_ROUNDS: u32 = 4;
@@ -28,6 +28,8 @@ const BATCH_PATIENCE: Duration = Duration::from_secs(30);
 /// This many messages of a batch in conflict one after the other, each alone, are no chance: the
 /// database is jammed, and the rest would only wait as long as these did.
 const JAM: usize = 4;
+/// That batches are out is noted for so many of them together; the lane notes the rest when it is idle.
+const NOTED_TOGETHER: usize = 8;
 /// From this many returns on, a message is run alone: it may be what kills the process.
 const SUSPECT_RETURNS: u32 = 3;
 /// After this many noted deaths a message is given up.
@@ -257,11 +259,11 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
     ) -> Result<Committed, StoreError> {
         let batch = self.entropy.uuid();
         let mut unit = self.store.begin().await?;
-        let claimed = match claim(&mut unit, batch, candidates).await {
-            Ok(claimed) => claimed,
-            Err(error) => return Err(give_up(unit, error).await),
-        };
-        let Claimed { fresh, unsent, conflicting } = claimed;
+        let Claimed { fresh, unsent, conflicting, states } =
+            match claim(&mut unit, batch, candidates).await {
+                Ok(claimed) => claimed,
+                Err(error) => return Err(give_up(unit, error).await),
+            };
         let conflicting = conflicting.into_iter();
         let mut detours: Vec<_> =
             conflicting.map(|(index, refusal)| (index, Detour::Dead(refusal))).collect();
@@ -271,17 +273,14 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         }
         let arrivals: Vec<_> =
             fresh.iter().map(|index| &candidates[*index].content.arrival).collect();
-        let (work, fates) =
-            match decide_and_save(&*self.domain, &mut unit, batch, &arrivals, |work| {
-                work.sent.clone_from(sent)
-            })
-            .await
-            {
-                Ok(folded) => folded,
-                Err(error) => return Err(give_up(unit, error).await),
-            };
-        unit.commit().await?;
-        sent.clear();
+        let Folded { mut work, fates } = fold(&*self.domain, batch, &arrivals, states);
+        if sent.len() >= NOTED_TOGETHER {
+            work.sent.clone_from(sent);
+        }
+        unit.leave(&work).await?;
+        if !work.sent.is_empty() {
+            sent.clear();
+        }
         let mut outgoing = unsent;
         let has_outputs = !work.outputs.is_empty();
         outgoing.extend(work.outputs.into_iter().flat_map(|(_, outputs)| outputs));
@@ -345,28 +344,4 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         processed.outgoing.push(letter.outgoing());
         processed.tags.push(delivery.tag);
     }
-}
-
-/// Loads, decides and saves inside `unit`; the outputs and the fate of each arrival.
-pub(crate) async fn decide_and_save<D: Domain, U: Unit<D>>(
-    domain: &D,
-    unit: &mut U,
-    batch: Uuid,
-    arrivals: &[&Arrival<D::Input>],
-    complete: impl FnOnce(&mut Work<D>),
-) -> Result<(Work<D>, Vec<Fate>), StoreError> {
-    let keys: BTreeSet<D::Key> =
-        arrivals.iter().flat_map(|arrival| D::keys(&arrival.input)).collect();
-    let rows = unit.load(&keys).await?;
-    let Folded { mut work, fates } = fold(domain, batch, arrivals, States::new(keys, rows));
-    complete(&mut work);
-    unit.save(&work).await?;
-    Ok((work, fates))
-}
-
-async fn give_up<D: Domain, U: Unit<D>>(unit: U, error: StoreError) -> StoreError {
-    if matches!(error, StoreError::Conflict(_) | StoreError::Data(_)) {
-        unit.rollback().await;
-    }
-    error
 }

@@ -1,34 +1,36 @@
 //! Claiming a batch's messages in the inbox: which are new, which are duplicates, which contradict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orderly_contracts::{Reason, Refusal};
 use uuid::Uuid;
 
 use crate::batch::Candidate;
-use crate::domain::{Cause, Domain};
+use crate::domain::{Cause, Domain, States};
 use crate::message::Outgoing;
 use crate::metrics;
 use crate::reception::Content;
-use crate::store::{Claim, Standing, StoreError, Unit};
+use crate::store::{Claim, Entered, Standing, StoreError, Unit};
 
 /// Which candidates are new, and what is to be done about the others.
-pub(crate) struct Claimed {
+pub(crate) struct Claimed<D: Domain> {
     /// New ones, by index, in the order they arrived.
     pub(crate) fresh: Vec<usize>,
     /// What duplicates once decided and is not known to be out.
     pub(crate) unsent: Vec<Outgoing>,
     /// Copies that contradict the body that was processed, by index.
     pub(crate) conflicting: Vec<(usize, Refusal)>,
+    /// The states that the candidates concern.
+    pub(crate) states: States<D>,
 }
 
-/// Claims every candidate's id, in one order for all workers. The body that was processed under an
+/// Claims every candidate's id, in one order for all workers, and loads the states concerned. The body that was processed under an
 /// id is the right one; where none was, that of the first copy.
 pub(crate) async fn claim<D: Domain, U: Unit<D>>(
     unit: &mut U,
     batch: Uuid,
     candidates: &[Candidate<D>],
-) -> Result<Claimed, StoreError> {
+) -> Result<Claimed<D>, StoreError> {
     let mut copies: BTreeMap<&Cause, Vec<usize>> = BTreeMap::new();
     for (index, candidate) in candidates.iter().enumerate() {
         copies.entry(&candidate.content.arrival.cause).or_default().push(index);
@@ -42,8 +44,12 @@ pub(crate) async fn claim<D: Domain, U: Unit<D>>(
             body_hash: first(indices).body_hash,
         })
         .collect();
-    let standings = unit.claim(batch, &claims).await?;
-    let mut claimed = Claimed { fresh: vec![], unsent: vec![], conflicting: vec![] };
+    // Those of copies as well: which of them are new is only known when all is here.
+    let inputs = candidates.iter().map(|candidate| &candidate.content.arrival.input);
+    let keys: BTreeSet<D::Key> = inputs.flat_map(D::keys).collect();
+    let Entered { standings, states } = unit.enter(batch, &claims, &keys).await?;
+    let states = States::new(keys, states);
+    let mut claimed = Claimed { fresh: vec![], unsent: vec![], conflicting: vec![], states };
     for (standing, indices) in standings.into_iter().zip(copies.into_values()) {
         let mut is_fresh = standing == Standing::Fresh;
         let (right, mut unsent) = match standing {

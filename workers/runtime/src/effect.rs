@@ -112,7 +112,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         let prefetch = if is_careful { 1 } else { calls_max * 2 };
         let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
         let (mut deliveries, acks) = self.broker.consume(queue, prefetch).await?;
-        let mut outlet = Outlet::new(self.broker.publisher().await?, acks);
+        let mut outlet = Outlet::new(self.broker.publisher().await?, acks, 1);
         let mut calls = FuturesUnordered::new();
         self.health.lane_open(queue);
         let mut is_drained = false;

@@ -26,6 +26,10 @@ use crate::valve::Valve;
 
 /// After this long without a delivery, what is known to be out is noted.
 const IDLE: Duration = Duration::from_millis(500);
+/// After this long without a delivery, what is settled is acknowledged.
+const MOMENT: Duration = Duration::from_millis(10);
+/// From this part of what may be in hand on, what is settled is acknowledged at once.
+const ACKED_TOGETHER: u16 = 8;
 /// After a pause for failures this many deliveries are in hand at most, until things go well again.
 const HALF_OPEN_PREFETCH: u16 = 20;
 
@@ -109,7 +113,8 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let queue = self.reception.queue;
         let prefetch = self.prefetch(valve);
         let (deliveries, acks) = self.broker.consume(queue, prefetch).await?;
-        let mut outlet = Outlet::new(self.broker.publisher().await?, acks);
+        let enough = usize::from(prefetch / ACKED_TOGETHER);
+        let mut outlet = Outlet::new(self.broker.publisher().await?, acks, enough);
         let mut intake = Intake { deliveries, is_cancelled: false };
         self.health.lane_open(queue);
         let mut is_left = false;
@@ -119,8 +124,10 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             if !valve.is_open() || prefetch != self.prefetch(valve) {
                 intake.cancel().await?;
             }
+            let owes_acks = processed.is_some() || outlet.owes_acks();
             let deliver = outlet.deliver(processed.take());
-            let (out, next) = tokio::join!(deliver, self.next(&mut intake, &mut sent));
+            let next = self.next(&mut intake, &mut sent, owes_acks);
+            let (out, next) = tokio::join!(deliver, next);
             sent.extend(out?);
             match next? {
                 Next::Batch(batch) => {
@@ -132,7 +139,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
                     is_left = batch.left.is_some();
                     processed = Some(batch);
                 }
-                Next::Idle => {}
+                Next::Idle => outlet.acknowledge().await?,
                 Next::Drained => break,
             }
             // What was left comes back when the channel is closed.
@@ -145,17 +152,20 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         self.note_sent(&mut sent).await
     }
 
-    /// Waits for deliveries and processes a batch of them.
+    /// Waits for deliveries and processes a batch of them; not for long if it `owes_acks`.
     async fn next(
         &self,
         intake: &mut Intake<B::Deliveries>,
         sent: &mut Vec<Uuid>,
+        owes_acks: bool,
     ) -> Result<Next, Trouble> {
+        let clock = &self.processor.clock;
         let first = tokio::select! {
             biased;
             delivery = intake.deliveries.next() => delivery?,
             () = self.stop.requested(), if !intake.is_cancelled => return Ok(Next::Idle),
-            () = self.processor.clock.sleep(IDLE) => {
+            () = clock.sleep(MOMENT), if owes_acks => return Ok(Next::Idle),
+            () = clock.sleep(IDLE) => {
                 self.note_sent(sent).await?;
                 return Ok(Next::Idle);
             }

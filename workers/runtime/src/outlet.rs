@@ -16,15 +16,18 @@ pub struct Outlet<P, A> {
     publisher: P,
     acks: A,
     settlement: Settlement,
+    /// How many settled deliveries are enough to be acknowledged at once.
+    enough: usize,
 }
 
 impl<P: Publisher, A: Acks> Outlet<P, A> {
-    /// An outlet for the deliveries that `acks` settles.
-    pub fn new(publisher: P, acks: A) -> Self {
-        Self { publisher, acks, settlement: Settlement::default() }
+    /// An outlet for the deliveries that `acks` settles. Fewer than `enough` of them wait for
+    /// [`Outlet::acknowledge`]: together they cost the broker one entry in its log instead of one each.
+    pub fn new(publisher: P, acks: A, enough: usize) -> Self {
+        Self { publisher, acks, settlement: Settlement::default(), enough }
     }
 
-    /// Publishes what was processed and acknowledges its deliveries; the batches that are out.
+    /// Publishes what was processed and settles its deliveries; the batches that are out.
     pub async fn deliver(
         &mut self,
         processed: Option<Processed>,
@@ -36,14 +39,28 @@ impl<P: Publisher, A: Acks> Outlet<P, A> {
         for tag in tags {
             self.settlement.settle(tag);
         }
-        if let Some(tag) = self.settlement.take_ackable() {
-            self.acks.ack_up_to(tag).await?;
+        if self.settlement.ackable() >= self.enough {
+            self.acknowledge().await?;
         }
         Ok(batches)
     }
 
-    /// Closes the channel, which proves that every ack has arrived.
-    pub async fn close(self) -> Result<(), BrokerError> {
+    /// Whether settled deliveries wait to be acknowledged.
+    pub fn owes_acks(&self) -> bool {
+        self.settlement.ackable() > 0
+    }
+
+    /// Acknowledges everything up to the first delivery that is not settled.
+    pub async fn acknowledge(&mut self) -> Result<(), BrokerError> {
+        match self.settlement.take_ackable() {
+            Some(tag) => self.acks.ack_up_to(tag).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Acknowledges what is settled and closes the channel, which proves that every ack has arrived.
+    pub async fn close(mut self) -> Result<(), BrokerError> {
+        self.acknowledge().await?;
         self.acks.close().await
     }
 }

@@ -30,6 +30,12 @@ impl Settlement {
         (self.acked > before).then_some(self.acked)
     }
 
+    /// How many deliveries [`Settlement::take_ackable`] would settle.
+    pub fn ackable(&self) -> usize {
+        let tags = self.settled.iter().zip(self.acked + 1..);
+        tags.take_while(|(settled, next)| **settled == *next).count()
+    }
+
     /// How many deliveries are settled and wait for an earlier one.
     pub fn waiting(&self) -> usize {
         self.settled.len()
@@ -47,9 +53,9 @@ mod tests {
         let mut settlement = Settlement::default();
         settlement.settle(2);
         settlement.settle(3);
-        assert_eq!(settlement.take_ackable(), None);
+        assert_eq!((settlement.ackable(), settlement.take_ackable()), (0, None));
         settlement.settle(1);
-        assert_eq!(settlement.take_ackable(), Some(3));
+        assert_eq!((settlement.ackable(), settlement.take_ackable()), (3, Some(3)));
         assert_eq!(settlement.take_ackable(), None);
     }
 

@@ -213,9 +213,54 @@ pub trait Unit<D: Domain>: Send + 'static {
     /// Saves what the batch leaves behind.
     fn save(&mut self, work: &Work<D>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Commits.
+    /// Commits. Never after an error.
     fn commit(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Gives up, politely: the connection can be used again.
     fn rollback(self) -> impl Future<Output = ()> + Send;
+
+    /// Claims and loads, as [`Unit::claim`] and [`Unit::load`] do one after the other; a store that is
+    /// far away can do it in one round trip.
+    fn enter(
+        &mut self,
+        batch: Uuid,
+        claims: &[Claim],
+        keys: &BTreeSet<D::Key>,
+    ) -> impl Future<Output = Result<Entered<D>, StoreError>> + Send {
+        async move {
+            let standings = self.claim(batch, claims).await?;
+            Ok(Entered { standings, states: self.load(keys).await? })
+        }
+    }
+
+    /// Saves and commits, as [`Unit::save`] and [`Unit::commit`] do one after the other, and gives up
+    /// politely where it can't; a store that is far away can do it in one round trip.
+    fn leave(mut self, work: &Work<D>) -> impl Future<Output = Result<(), StoreError>> + Send
+    where
+        Self: Sized,
+    {
+        async move {
+            match self.save(work).await {
+                Ok(()) => self.commit().await,
+                Err(error) => Err(give_up(self, error).await),
+            }
+        }
+    }
+}
+
+/// What a transaction begins with.
+#[derive(Debug)]
+pub struct Entered<D: Domain> {
+    /// The standing of each claim.
+    pub standings: Vec<Standing>,
+    /// The states that were loaded.
+    pub states: BTreeMap<D::Key, D::State>,
+}
+
+/// Ends `unit` because of `error`, in good order where the connection still is.
+pub(crate) async fn give_up<D: Domain, U: Unit<D>>(unit: U, error: StoreError) -> StoreError {
+    if matches!(error, StoreError::Conflict(_) | StoreError::Data(_)) {
+        unit.rollback().await;
+    }
+    error
 }

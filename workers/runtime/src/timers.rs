@@ -1,24 +1,23 @@
 //! Due timers as inputs: the same batch path as messages, but nobody to acknowledge to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::batch::decide_and_save;
 use crate::broker::Broker;
 use crate::clock::{Clock, Entropy, Micros};
-use crate::domain::{Arrival, Context, Domain, TIMER, Timer};
-use crate::fold::timer_cause;
+use crate::domain::{Arrival, Context, Domain, States, TIMER, Timer};
+use crate::fold::{Folded, fold, timer_cause};
 use crate::gate::Gate;
 use crate::lane::Watermark;
 use crate::message::Outgoing;
 use crate::metrics;
 use crate::outlet::publish_all;
 use crate::stop::Stop;
-use crate::store::{Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
+use crate::store::{Claim, DueTimer, Entered, Standing, Store, StoreError, Unit, Work, give_up};
 use crate::trouble::Trouble;
 
 /// The most timers in one batch.
@@ -170,7 +169,12 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
             })
             .collect();
         let mut unit = self.store.begin().await?;
-        let standings = unit.claim(batch, &claims).await?;
+        let keys: BTreeSet<D::Key> =
+            arrivals.iter().flat_map(|(arrival, _)| D::keys(&arrival.input)).collect();
+        let Entered { standings, states } = match unit.enter(batch, &claims, &keys).await {
+            Ok(entered) => entered,
+            Err(error) => return Err(give_up(unit, error).await),
+        };
         let fresh: Vec<_> = arrivals
             .iter()
             .zip(standings)
@@ -181,13 +185,11 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
         let has_failed = |timer: &Timer, work: &Work<D>| {
             D::due(timer).is_none() || work.disclaimed.contains(&timer_cause(timer))
         };
-        let (work, _) = decide_and_save(&*self.domain, &mut unit, batch, &fresh, |work| {
-            // A timer that another replica fired goes as well.
-            let spent = timers.iter().filter(|timer| !has_failed(timer, work));
-            work.spent = spent.cloned().collect();
-        })
-        .await?;
-        unit.commit().await?;
+        let Folded { mut work, .. } = fold(&*self.domain, batch, &fresh, States::new(keys, states));
+        // A timer that another replica fired goes as well.
+        let spent = timers.iter().filter(|timer| !has_failed(timer, &work));
+        work.spent = spent.cloned().collect();
+        unit.leave(&work).await?;
         metrics::timers("fired", work.spent.len());
         Ok(Fired {
             batch,

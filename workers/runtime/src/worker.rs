@@ -125,8 +125,7 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
             }
         }
         telemetry::begin(config.log_format, &config.log_filter);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a thread pool can be started");

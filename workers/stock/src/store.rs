@@ -22,8 +22,12 @@ const LOAD_RESERVATIONS: &str = "\
 SELECT order_id, status, lines::text, shortages::text
 FROM reservations WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE";
 
+// With the articles that the reservations lead to, which are locked by then: this is sent behind them.
 const LOAD_ITEMS: &str = "\
-SELECT sku, on_hand, reserved FROM items WHERE sku = ANY($1) ORDER BY sku FOR UPDATE";
+SELECT sku, on_hand, reserved FROM items
+WHERE sku = ANY($1 || ARRAY(
+    SELECT jsonb_object_keys(lines) FROM reservations WHERE order_id = ANY($2)))
+ORDER BY sku FOR UPDATE";
 
 const LOAD_ADJUSTMENTS: &str = "\
 SELECT adjustment_id, sku, delta, note, refusal, on_hand, reserved
@@ -33,33 +37,36 @@ const CREATE_RESERVATIONS: &str = "\
 INSERT INTO reservations (order_id, status, lines, shortages)
 SELECT order_id, status, lines::jsonb, shortages::jsonb
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-    AS new (order_id, status, lines, shortages)
-ON CONFLICT DO NOTHING";
+    AS new (order_id, status, lines, shortages)";
 
 const UPDATE_RESERVATIONS: &str = "\
-UPDATE reservations AS old SET status = new.status, lines = new.lines::jsonb,
-    shortages = new.shortages::jsonb, updated_at = now()
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-    AS new (order_id, status, lines, shortages)
-WHERE old.order_id = new.order_id";
+WITH touched AS (
+    UPDATE reservations AS old SET status = new.status, lines = new.lines::jsonb,
+        shortages = new.shortages::jsonb, updated_at = now()
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+        AS new (order_id, status, lines, shortages)
+    WHERE old.order_id = new.order_id
+    RETURNING 1)
+SELECT expect_all(count(*), cardinality($1)) FROM touched";
 
 const CREATE_ITEMS: &str = "\
 INSERT INTO items (sku, on_hand, reserved)
 SELECT sku, on_hand, reserved FROM unnest($1::text[], $2::int8[], $3::int8[])
-    AS new (sku, on_hand, reserved)
-ON CONFLICT DO NOTHING";
+    AS new (sku, on_hand, reserved)";
 
 const UPDATE_ITEMS: &str = "\
-UPDATE items AS old SET on_hand = new.on_hand, reserved = new.reserved
-FROM unnest($1::text[], $2::int8[], $3::int8[]) AS new (sku, on_hand, reserved)
-WHERE old.sku = new.sku";
+WITH touched AS (
+    UPDATE items AS old SET on_hand = new.on_hand, reserved = new.reserved
+    FROM unnest($1::text[], $2::int8[], $3::int8[]) AS new (sku, on_hand, reserved)
+    WHERE old.sku = new.sku
+    RETURNING 1)
+SELECT expect_all(count(*), cardinality($1)) FROM touched";
 
 const CREATE_ADJUSTMENTS: &str = "\
 INSERT INTO adjustments (adjustment_id, sku, delta, note, refusal, on_hand, reserved)
 SELECT adjustment_id, sku, delta, note, refusal, on_hand, reserved
 FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::int8[], $7::int8[])
-    AS new (adjustment_id, sku, delta, note, refusal, on_hand, reserved)
-ON CONFLICT DO NOTHING";
+    AS new (adjustment_id, sku, delta, note, refusal, on_hand, reserved)";
 
 const APPEND_POSTINGS: &str = "\
 INSERT INTO stock_ledger (sku, order_id, adjustment_id, operation, pieces, at)
@@ -79,25 +86,18 @@ impl Tables<Stock> for StockTables {
         keys: &BTreeSet<Key>,
     ) -> Result<BTreeMap<Key, State>, StoreError> {
         let Named { orders, skus, adjustments } = Named::of(keys);
-        let mut found = BTreeMap::new();
-        if !orders.is_empty() {
-            let rows = session.query(LOAD_RESERVATIONS, &[&orders]).await?;
-            found = rows.iter().map(reservation).collect::<Result<_, _>>()?;
-        }
-        let led_to: BTreeSet<Key> = found.values().flat_map(State::leads_to).collect();
-        let skus: BTreeSet<&str> = skus.into_iter().chain(Named::of(&led_to).skus).collect();
-        if !skus.is_empty() {
-            let skus = Vec::from_iter(skus);
-            for row in session.query(LOAD_ITEMS, &[&skus]).await? {
-                found.extend([item(&row)?]);
-            }
-        }
-        if !adjustments.is_empty() {
-            for row in session.query(LOAD_ADJUSTMENTS, &[&adjustments]).await? {
-                found.extend([adjustment(&row)?]);
-            }
-        }
-        Ok(found)
+        let (reservations, items, made) = tokio::try_join!(
+            biased;
+            async { asked(session, LOAD_RESERVATIONS, &[&orders], !orders.is_empty()).await },
+            async {
+                let is_asked = !(skus.is_empty() && orders.is_empty());
+                asked(session, LOAD_ITEMS, &[&skus, &orders], is_asked).await
+            },
+            async { asked(session, LOAD_ADJUSTMENTS, &[&adjustments], !adjustments.is_empty()).await },
+        )?;
+        let reservations = reservations.iter().map(reservation);
+        let found = reservations.chain(items.iter().map(item)).chain(made.iter().map(adjustment));
+        found.collect()
     }
 
     async fn save(
@@ -117,6 +117,16 @@ impl Tables<Stock> for StockTables {
         );
         saved.map(|_| ())
     }
+}
+
+/// What `sql` gives, if there is anything to ask for.
+async fn asked(
+    session: Session<'_>,
+    sql: &'static str,
+    parameters: Parameters<'_>,
+    is_asked: bool,
+) -> Result<Vec<Row>, StoreError> {
+    if is_asked { session.query(sql, parameters).await } else { Ok(vec![]) }
 }
 
 /// Keys by the table they are of, each in order.
@@ -254,7 +264,7 @@ impl<'a> Reservations<'a> {
         if order_id.is_empty() {
             return Ok(());
         }
-        session.execute_on(order_id.len(), sql, &[order_id, status, lines, shortages]).await
+        session.query(sql, &[order_id, status, lines, shortages]).await.map(|_| ())
     }
 }
 
@@ -277,7 +287,7 @@ impl<'a> Items<'a> {
         if sku.is_empty() {
             return Ok(());
         }
-        session.execute_on(sku.len(), sql, &[sku, on_hand, reserved]).await
+        session.query(sql, &[sku, on_hand, reserved]).await.map(|_| ())
     }
 }
 
@@ -314,7 +324,7 @@ impl<'a> Adjustments<'a> {
         }
         let columns: Parameters<'_> =
             &[adjustment_id, sku, delta, note, refusal, on_hand, reserved];
-        session.execute_on(adjustment_id.len(), CREATE_ADJUSTMENTS, columns).await
+        session.query(CREATE_ADJUSTMENTS, columns).await.map(|_| ())
     }
 }
 
@@ -329,5 +339,5 @@ async fn append(session: Session<'_>, entries: &[Posting]) -> Result<(), StoreEr
     let pieces: Vec<_> = entries.iter().map(|entry| entry.pieces).collect();
     let at: Vec<_> = entries.iter().map(|entry| entry.at.0).collect();
     let columns: Parameters<'_> = &[&sku, &order, &adjustment, &operation, &pieces, &at];
-    session.execute_on(entries.len(), APPEND_POSTINGS, columns).await
+    session.execute(APPEND_POSTINGS, columns).await.map(|_| ())
 }

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use orderly_chaos::proxy::amqp::{BASIC_ACK, BASIC_DELIVER, BASIC_PUBLISH, Frame};
 use orderly_chaos::proxy::{Label, Passed, Way};
 
+const BASIC_CANCEL: (u16, u16) = (60, 30);
+const CHANNEL_CLOSE: (u16, u16) = (20, 40);
+
 /// What came of the messages of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -67,11 +70,18 @@ impl Traffic {
                     }
                 }
                 (Way::ToServer, BASIC_ACK) => {
-                    let settled = take(&mut channel.unsettled, arguments.acked());
-                    let kind = settled.first().cloned().unwrap_or_default();
-                    let confirmed = confirmed.get(&kind).copied().unwrap_or_default();
-                    traffic.step_mut(&kind).acknowledge(settled.len(), confirmed);
+                    // What is settled by one ack may be of several batches, and of several kinds.
+                    let mut settled: BTreeMap<String, usize> = BTreeMap::new();
+                    for kind in take(&mut channel.unsettled, arguments.acked()) {
+                        *settled.entry(kind).or_default() += 1;
+                    }
+                    for (kind, deliveries) in settled {
+                        let confirmed = confirmed.get(&kind).copied().unwrap_or_default();
+                        traffic.step_mut(&kind).acknowledge(deliveries, confirmed);
+                    }
                 }
+                // So a lane ends.
+                (Way::ToServer, BASIC_CANCEL | CHANNEL_CLOSE) => {}
                 (Way::ToServer, other) if channel.carries_messages => {
                     traffic.others.insert(other);
                 }
@@ -212,9 +222,9 @@ mod tests {
     fn an_ack_before_its_confirms_and_a_method_that_is_neither_are_seen() {
         let hasty = [ack(Way::ToClient, 1, false), ack(Way::ToServer, 2, true)];
         let batch = [deliver(1), deliver(2), publish(), publish()];
-        let cancel = method(Way::ToServer, (60, 30), &[]);
+        let cancel = method(Way::ToServer, (60, 10), &[]);
         let traffic = Traffic::of(&[&batch[..], &hasty, &[cancel]].concat());
         assert!(!traffic.step("kind").is_patient());
-        assert_eq!(traffic.others, BTreeSet::from([(60, 30)]));
+        assert_eq!(traffic.others, BTreeSet::from([(60, 10)]));
     }
 }

@@ -110,16 +110,11 @@ impl Observed {
         self.broker.answers_are_late(BROKER_LATENCY);
     }
 
-    /// What it and its broker have said.
-    pub(crate) fn heard_at_broker(&self) -> Vec<Passed> {
-        self.broker.tap.heard()
-    }
-
-    /// Stops it; what it and its database have said in its life.
-    pub(crate) async fn stop(self) -> Result<Vec<Passed>> {
+    /// Stops it; what it and its broker, and it and its database, have said in its life.
+    pub(crate) async fn stop(self) -> Result<(Vec<Passed>, Vec<Passed>)> {
         self.broker.answers_are_late(Duration::ZERO);
         self.stopper.request();
         self.running.await.context("a worker panicked")?;
-        Ok(self.database.tap.heard())
+        Ok((self.broker.tap.heard(), self.database.tap.heard()))
     }
 }

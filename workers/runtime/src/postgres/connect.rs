@@ -22,6 +22,12 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long sent data may stay unacknowledged before the connection counts as dead.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A statement is planned once a connection, not once a batch: with few messages in a batch, planning
+/// costs more than running. Such a plan knows neither the arrays nor how the tables will grow, so what
+/// is only good for small tables is ruled out: every statement goes by an index, row by row.
+const PLANNED_ONCE: &str = "-c plan_cache_mode=force_generic_plan -c jit=off \
+    -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
+
 /// A pool of at most `connections` connections.
 ///
 /// The settings are made here by hand: deadpool's own configuration drops some of them, and its
@@ -105,7 +111,7 @@ fn settings(address: &Address, name: &str, statement_timeout: Duration) -> tokio
         let lock_ms = (ms / 5).max(1);
         config.options(format!(
             "-c statement_timeout={ms} -c lock_timeout={lock_ms} \
-             -c plan_cache_mode=force_custom_plan -c idle_in_transaction_session_timeout={}",
+             -c idle_in_transaction_session_timeout={} {PLANNED_ONCE}",
             2 * ms
         ));
     }

@@ -26,6 +26,8 @@ fn meaning(code: &SqlState) -> fn(String) -> StoreError {
     match code.code() {
         // Serialization failure, deadlock, lock not available, statement cancelled by a timeout.
         "40001" | "40P01" | "55P03" | "57014" => StoreError::Conflict,
+        // A key is taken. Keys are of states and of what becomes of them: somebody else was faster.
+        "23505" => StoreError::Conflict,
         // "Cached plan must not change result type": gone with the connection, which an error ends.
         "0A000" => StoreError::Conflict,
         // A statement sent before this one failed, and what that means is told elsewhere.

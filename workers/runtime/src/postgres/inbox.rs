@@ -11,11 +11,19 @@ use crate::postgres::outbox;
 use crate::postgres::session::Session;
 use crate::store::{Claim, Standing, StoreError};
 
+/// Names the batch, within its transaction and nowhere else.
+pub(super) fn begin(batch: Uuid) -> String {
+    format!("BEGIN; SET LOCAL orderly.batch = '{batch}'")
+}
+
+/// It is sent right behind [`begin`]. Had that failed, claims would be committed that nobody keeps: so
+/// they are made inside the transaction of their batch, or not at all.
 const CLAIM: &str = "
     INSERT INTO inbox (source, message_id, kind, body_hash, batch)
-    SELECT source, message_id, kind, body_hash, $5
+    SELECT source, message_id, kind, body_hash, $5::uuid
     FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
          AS claim (source, message_id, kind, body_hash)
+    WHERE current_setting('orderly.batch', true) = $5::uuid::text
     ON CONFLICT DO NOTHING
     RETURNING source, message_id";
 
@@ -27,9 +35,12 @@ const LOOK_UP: &str = "
     LEFT JOIN batches ON batches.id = inbox.batch";
 
 const DISCLAIM: &str = "
-    DELETE FROM inbox
-    USING unnest($1::text[], $2::text[]) AS claim (source, message_id)
-    WHERE inbox.source = claim.source AND inbox.message_id = claim.message_id";
+    WITH touched AS (
+        DELETE FROM inbox
+        USING unnest($1::text[], $2::text[]) AS claim (source, message_id)
+        WHERE inbox.source = claim.source AND inbox.message_id = claim.message_id
+        RETURNING 1)
+    SELECT expect_all(count(*), cardinality($1)) FROM touched";
 
 /// A letter can be replayed as long as it is there, so what it is about must be known as long: a copy
 /// of it may have had its effect.
@@ -49,16 +60,24 @@ const NOTE_SUSPECT: &str = "
 
 const CLEAR_SUSPECT: &str = "DELETE FROM suspects WHERE source = $1 AND message_id = $2";
 
-/// Claims messages in the given order; the standing of each.
+/// Claims messages in the given order; the rows of those that were new.
 pub(super) async fn claim(
     session: Session<'_>,
     batch: Uuid,
     claims: &[Claim],
-) -> Result<Vec<Standing>, StoreError> {
+) -> Result<Vec<Row>, StoreError> {
     let (sources, ids) = columns(claims.iter().map(|claim| &claim.cause));
     let kinds: Vec<&str> = claims.iter().map(|claim| claim.kind).collect();
     let hashes: Vec<&[u8]> = claims.iter().map(|claim| claim.body_hash.as_slice()).collect();
-    let rows = session.query(CLAIM, &[&sources, &ids, &kinds, &hashes, &batch]).await?;
+    session.query(CLAIM, &[&sources, &ids, &kinds, &hashes, &batch]).await
+}
+
+/// The standing of each claim, of which `rows` were new.
+pub(super) async fn standings(
+    session: Session<'_>,
+    claims: &[Claim],
+    rows: &[Row],
+) -> Result<Vec<Standing>, StoreError> {
     if rows.len() == claims.len() {
         return Ok(vec![Standing::Fresh; claims.len()]);
     }
@@ -116,7 +135,7 @@ pub(super) async fn disclaim(session: Session<'_>, causes: &[Cause]) -> Result<(
         return Ok(());
     }
     let (sources, ids) = columns(causes);
-    session.execute_on(causes.len(), DISCLAIM, &[&sources, &ids]).await
+    session.query(DISCLAIM, &[&sources, &ids]).await.map(|_| ())
 }
 
 /// Forgets rows older than `retention`.

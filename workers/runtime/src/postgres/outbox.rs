@@ -57,7 +57,7 @@ pub(super) async fn store<D: Domain>(
         return Ok(());
     }
     let outputs = to_text(&work.outputs).map_err(|error| StoreError::Data(error.to_string()))?;
-    session.execute_on(1, STORE, &[&work.batch, &outputs]).await
+    session.execute(STORE, &[&work.batch, &outputs]).await.map(|_| ())
 }
 
 fn to_text(outputs: &[(Cause, Vec<Outgoing>)]) -> Result<String, Box<dyn Error>> {

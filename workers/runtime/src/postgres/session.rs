@@ -64,23 +64,13 @@ impl<'a> Session<'a> {
         .await
     }
 
-    /// Runs `sql`, which must touch exactly `rows` rows; otherwise somebody else was faster.
-    pub async fn execute_on(
-        &self,
-        rows: usize,
-        sql: &'static str,
-        parameters: Parameters<'_>,
-    ) -> Result<(), StoreError> {
-        let touched = self.execute(sql, parameters).await?;
-        if touched == rows as u64 {
-            return Ok(());
-        }
-        Err(StoreError::Conflict(format!("{touched} of {rows} rows touched by: {sql}")))
-    }
-
-    /// Runs a command without parameters or rows.
-    pub(crate) async fn command(&self, sql: &'static str) -> Result<(), StoreError> {
-        self.within(self.client.batch_execute(sql)).await
+    /// Runs commands without parameters or rows.
+    pub(crate) async fn command(&self, sql: &str) -> Result<(), StoreError> {
+        self.within(async {
+            let turn = self.turn.lock().await;
+            sent(turn, self.client.batch_execute(sql)).await
+        })
+        .await
     }
 
     /// Waits for the turn of `sql`, and sees to it that it is prepared.

@@ -15,27 +15,36 @@ use crate::postgres::failure::classify;
 use crate::postgres::session::{Session, Turn};
 use crate::postgres::tables::Tables;
 use crate::postgres::{inbox, letters, outbox, pauses, timers};
-use crate::store::{Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
+use crate::store::{Claim, DueTimer, Entered, Standing, Store, StoreError, Unit, Work, give_up};
 
 /// A worker's PostgreSQL database.
 pub struct PgStore<T> {
-    pool: Pool,
-    deadline: Duration,
+    connections: Connections,
     tables: PhantomData<T>,
 }
 
-impl<T> PgStore<T> {
-    /// A store on `pool`, whose server ends every statement after `statement_timeout`.
-    pub fn new(pool: Pool, statement_timeout: Duration) -> Self {
-        Self { pool, deadline: statement_timeout + Duration::from_secs(2), tables: PhantomData }
-    }
+/// Where connections come from.
+#[derive(Clone)]
+struct Connections {
+    pool: Pool,
+    deadline: Duration,
+}
 
-    async fn client(&self) -> Result<Connection, StoreError> {
+impl Connections {
+    async fn take(&self) -> Result<Connection, StoreError> {
         let client = self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => classify(error),
             other => StoreError::Unavailable(other.to_string()),
         })?;
         Ok(Connection { client: Some(client), turn: Turn::default(), deadline: self.deadline })
+    }
+}
+
+impl<T> PgStore<T> {
+    /// A store on `pool`, whose server ends every statement after `statement_timeout`.
+    pub fn new(pool: Pool, statement_timeout: Duration) -> Self {
+        let deadline = statement_timeout + Duration::from_secs(2);
+        Self { connections: Connections { pool, deadline }, tables: PhantomData }
     }
 
     /// Runs `work` outside a transaction, on a connection that goes back to the pool if it is
@@ -44,7 +53,7 @@ impl<T> PgStore<T> {
         &self,
         work: impl AsyncFnOnce(Session<'_>) -> Result<R, StoreError>,
     ) -> Result<R, StoreError> {
-        let mut connection = self.client().await?;
+        let mut connection = self.connections.take().await?;
         let outcome = work(connection.session()).await;
         if outcome.is_ok() {
             connection.keep();
@@ -74,6 +83,10 @@ impl Connection {
         }
     }
 
+    fn has_died(&self) -> bool {
+        self.client.as_ref().is_none_or(|client| client.is_closed())
+    }
+
     /// Gives the connection back to the pool.
     fn keep(&mut self) {
         self.client = None;
@@ -88,9 +101,12 @@ impl Drop for Connection {
     }
 }
 
-/// A transaction on a connection of the pool.
+/// A transaction on a connection of the pool, in two round trips: what it begins with, and what it
+/// leaves. It is begun with the first thing that is asked of it.
 pub struct PgUnit<T> {
+    connections: Connections,
     connection: Connection,
+    has_begun: bool,
     /// PostgreSQL answers COMMIT after an error with a polite ROLLBACK: it must never be sent.
     has_failed: bool,
     tables: PhantomData<T>,
@@ -101,11 +117,37 @@ impl<T> PgUnit<T> {
         self.has_failed |= outcome.is_err();
         outcome
     }
+
+    /// Begins, unless it has begun.
+    async fn begun(&mut self, batch: Uuid) -> Result<(), StoreError> {
+        if self.has_begun {
+            return Ok(());
+        }
+        self.has_begun = true;
+        let outcome = self.connection.session().command(&inbox::begin(batch)).await;
+        self.note(outcome)
+    }
+
+    /// Another connection, if the pool gave one that had died while it was idle. A second one that
+    /// fails is the database's doing.
+    async fn renew(&mut self) -> Result<bool, StoreError> {
+        let has_died = self.connection.has_died();
+        if has_died {
+            self.connection = self.connections.take().await?;
+        }
+        Ok(has_died)
+    }
 }
 
 impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
     async fn claim(&mut self, batch: Uuid, claims: &[Claim]) -> Result<Vec<Standing>, StoreError> {
-        let outcome = inbox::claim(self.connection.session(), batch, claims).await;
+        self.begun(batch).await?;
+        let session = self.connection.session();
+        let outcome = async {
+            let rows = inbox::claim(session, batch, claims).await?;
+            inbox::standings(session, claims, &rows).await
+        }
+        .await;
         self.note(outcome)
     }
 
@@ -113,22 +155,15 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
         &mut self,
         keys: &BTreeSet<D::Key>,
     ) -> Result<BTreeMap<D::Key, D::State>, StoreError> {
+        self.begun(Uuid::nil()).await?;
         let outcome = T::load(self.connection.session(), keys).await;
         self.note(outcome)
     }
 
     async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
-        let session = self.connection.session();
-        // Sent in this order and awaited together: a batch waits for the server once.
-        let outcome = tokio::try_join!(
-            biased;
-            T::save(session, &work.changes, &work.entries),
-            timers::save(session, work),
-            outbox::store(session, work),
-            inbox::disclaim(session, &work.disclaimed),
-            outbox::mark_sent(session, &work.sent),
-        );
-        self.note(outcome.map(|_| ()))
+        self.begun(work.batch).await?;
+        let outcome = save::<D, T>(self.connection.session(), work).await;
+        self.note(outcome)
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
@@ -146,32 +181,93 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
     }
 
     async fn rollback(mut self) {
-        if self.connection.session().command("ROLLBACK").await.is_ok() {
+        if !self.has_begun || self.connection.session().command("ROLLBACK").await.is_ok() {
             // Among what fails is a statement prepared before somebody changed the schema: it
             // would fail for ever.
             self.connection.forget_statements();
             self.connection.keep();
         }
     }
+
+    async fn enter(
+        &mut self,
+        batch: Uuid,
+        claims: &[Claim],
+        keys: &BTreeSet<D::Key>,
+    ) -> Result<Entered<D>, StoreError> {
+        let outcome = match enter::<D, T>(self.connection.session(), batch, claims, keys).await {
+            Err(StoreError::Unavailable(_)) if self.renew().await? => {
+                enter::<D, T>(self.connection.session(), batch, claims, keys).await
+            }
+            outcome => outcome,
+        };
+        self.has_begun = true;
+        self.note(outcome)
+    }
+
+    async fn leave(mut self, work: &Work<D>) -> Result<(), StoreError> {
+        if self.has_failed {
+            return Err(StoreError::Conflict("a statement of the transaction failed".to_owned()));
+        }
+        let session = self.connection.session();
+        // After an error among what is sent before it, COMMIT rolls back; the error is what is told.
+        let saved =
+            tokio::try_join!(biased; save::<D, T>(session, work), session.command("COMMIT"));
+        match saved {
+            Ok(_) => {
+                self.connection.keep();
+                Ok(())
+            }
+            Err(StoreError::Unavailable(why)) => Err(StoreError::Unknown(why)),
+            Err(error) => Err(give_up(self, error).await),
+        }
+    }
+}
+
+/// Begins, claims and loads, all in one flight.
+async fn enter<D: Domain, T: Tables<D>>(
+    session: Session<'_>,
+    batch: Uuid,
+    claims: &[Claim],
+    keys: &BTreeSet<D::Key>,
+) -> Result<Entered<D>, StoreError> {
+    let begin = inbox::begin(batch);
+    let ((), rows, states) = tokio::try_join!(
+        biased;
+        session.command(&begin),
+        inbox::claim(session, batch, claims),
+        T::load(session, keys),
+    )?;
+    Ok(Entered { standings: inbox::standings(session, claims, &rows).await?, states })
+}
+
+/// Saves what a batch leaves behind, in one flight.
+async fn save<D: Domain, T: Tables<D>>(
+    session: Session<'_>,
+    work: &Work<D>,
+) -> Result<(), StoreError> {
+    let saved = tokio::try_join!(
+        biased;
+        T::save(session, &work.changes, &work.entries),
+        timers::save(session, work),
+        outbox::store(session, work),
+        inbox::disclaim(session, &work.disclaimed),
+        outbox::mark_sent(session, &work.sent),
+    );
+    saved.map(|_| ())
 }
 
 impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
     type Unit = PgUnit<T>;
 
     async fn begin(&self) -> Result<PgUnit<T>, StoreError> {
-        let mut connection = self.client().await?;
-        match connection.session().command("BEGIN").await {
-            Ok(()) => {}
-            // The pool may hand out a connection that died while it was idle; a second one that
-            // fails is the database's doing.
-            Err(StoreError::Unavailable(_)) => {
-                connection = self.client().await?;
-                connection.session().command("BEGIN").await?;
-            }
-            // Whatever else it is, there is no transaction: the statements would commit one by one.
-            Err(error) => return Err(error),
-        }
-        Ok(PgUnit { connection, has_failed: false, tables: PhantomData })
+        Ok(PgUnit {
+            connection: self.connections.take().await?,
+            connections: self.connections.clone(),
+            has_begun: false,
+            has_failed: false,
+            tables: PhantomData,
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -229,6 +325,6 @@ impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
     }
 
     async fn in_progress(&self, limit: u32) -> Result<u32, StoreError> {
-        self.run(async |session| T::in_progress(session, limit).await).await
+        self.run(async |session| timers::moving(session, limit).await).await
     }
 }

@@ -23,13 +23,4 @@ pub trait Tables<D: Domain>: Send + Sync + 'static {
         changes: &Changes<D>,
         entries: &[D::Entry],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// How much work is in progress and moving, counted up to `limit`.
-    fn in_progress(
-        session: Session<'_>,
-        limit: u32,
-    ) -> impl Future<Output = Result<u32, StoreError>> + Send {
-        let _ = (session, limit);
-        async { Ok(0) }
-    }
 }

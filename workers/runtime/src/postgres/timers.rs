@@ -25,6 +25,13 @@ const DUE: &str = "
     SELECT owner, step, round, (extract(epoch FROM due_at) * 1000000)::bigint
     FROM timers WHERE due_at <= now() ORDER BY due_at LIMIT $1";
 
+/// What waits for the first time and not for too long; whatever had to be asked about again is stuck,
+/// and must not keep new work out.
+const MOVING: &str = "
+    SELECT count(*) FROM (
+        SELECT FROM timers WHERE due_at > now() AND round = 0 LIMIT $1
+    ) AS moving";
+
 const POSTPONE: &str = "
     WITH late AS (
         SELECT owner FROM timers JOIN unnest($1::text[], $2::text[], $3::int[])
@@ -77,7 +84,7 @@ async fn set_all(session: Session<'_>, set: &[(&Timer, Duration)]) -> Result<(),
     let (owners, steps, rounds) = columns(set.iter().map(|(timer, _)| *timer));
     let micros = |after: &Duration| i64::try_from(after.as_micros()).unwrap_or(i64::MAX);
     let micros: Vec<i64> = set.iter().map(|(_, after)| micros(after)).collect();
-    session.execute_on(set.len(), SET, &[&owners, &steps, &rounds, &micros]).await
+    session.execute(SET, &[&owners, &steps, &rounds, &micros]).await.map(|_| ())
 }
 
 /// Due timers, the longest due first.
@@ -94,6 +101,13 @@ pub(super) async fn due(session: Session<'_>, limit: i64) -> Result<Vec<DueTimer
             due_at: Micros(row.get(3)),
         })
         .collect())
+}
+
+/// How many timers tell of work that is moving, counted up to `limit`.
+pub(super) async fn moving(session: Session<'_>, limit: u32) -> Result<u32, StoreError> {
+    let rows = session.query(MOVING, &[&i64::from(limit)]).await?;
+    let count = rows.first().map_or(0, |row| row.get::<_, i64>(0));
+    Ok(u32::try_from(count).unwrap_or(limit))
 }
 
 /// Puts timers off. One that is locked is being dealt with by somebody else.

@@ -107,18 +107,19 @@ impl Tables<Counters> for CounterTables {
         entries: &[(String, i64)],
     ) -> Result<(), StoreError> {
         let (names, values) = columns(&changes.created);
-        let sql = "INSERT INTO counters SELECT * FROM unnest($1::text[], $2::bigint[])
-                   ON CONFLICT DO NOTHING";
-        session.execute_on(names.len(), sql, &[&names, &values]).await?;
+        let sql = "INSERT INTO counters SELECT * FROM unnest($1::text[], $2::bigint[])";
+        session.execute(sql, &[&names, &values]).await?;
         let (names, values) = columns(&changes.updated);
-        let sql = "UPDATE counters SET value = changed.value
-                   FROM unnest($1::text[], $2::bigint[]) AS changed (name, value)
-                   WHERE counters.name = changed.name";
-        session.execute_on(names.len(), sql, &[&names, &values]).await?;
+        let sql = "WITH touched AS (
+                       UPDATE counters SET value = changed.value
+                       FROM unnest($1::text[], $2::bigint[]) AS changed (name, value)
+                       WHERE counters.name = changed.name RETURNING 1)
+                   SELECT expect_all(count(*), cardinality($1)) FROM touched";
+        session.query(sql, &[&names, &values]).await?;
         let (names, amounts) = columns(entries);
         let sql = "INSERT INTO additions (name, amount)
                    SELECT * FROM unnest($1::text[], $2::bigint[])";
-        session.execute_on(names.len(), sql, &[&names, &amounts]).await
+        session.execute(sql, &[&names, &amounts]).await.map(|_| ())
     }
 }
 
