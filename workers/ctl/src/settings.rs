@@ -20,6 +20,7 @@ pub enum Need {
 }
 
 const LADDER: &str = "ORDERLY_RETRY_DELAYS_MS";
+const CONNECTIONS: &str = "ORDERLY_DATABASE_CONNECTIONS";
 const BROKER: &str = "ORDERLY_BROKER";
 const MANAGEMENT: &str = "ORDERLY_MANAGEMENT";
 
@@ -91,6 +92,11 @@ impl Settings {
     /// The retry ladder that the workers use.
     pub fn ladder(&self) -> Result<Ladder, ConfigErrors> {
         self.read(|reader| reader.ladder(LADDER))
+    }
+
+    /// How many connections to its database a replica of a worker takes at most.
+    pub fn database_connections(&self) -> Result<u64, ConfigErrors> {
+        self.read(|reader| reader.within(CONNECTIONS, 8, 4..=100))
     }
 
     fn address(
