@@ -24,3 +24,4 @@ pub mod receipts;
 pub mod settings;
 pub mod setup;
 pub mod stock;
+pub mod top;

@@ -1,4 +1,4 @@
-//! Debian's packages of RabbitMQ and PostgreSQL, installed only where missing and without starting their servers.
+//! Debian's packages of RabbitMQ, PostgreSQL and tmux, installed only where missing and without starting their servers.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use crate::account::is_root;
 use crate::broker;
 use crate::sql;
 
-const PACKAGES: [&str; 2] = ["rabbitmq-server", "postgresql"];
+const PACKAGES: [&str; 3] = ["rabbitmq-server", "postgresql", "tmux"];
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
 
@@ -51,6 +51,8 @@ fn missing() -> Vec<&'static str> {
         ("PostgreSQL", postgres),
         ("RabbitMQ", exists(broker::SERVER)),
         ("Erlang", exists("/usr/bin/erl") && exists(broker::REGISTRY)),
+        // The terminal in which tests watch `orderly top`.
+        ("tmux", exists("/usr/bin/tmux")),
     ];
     checks.into_iter().filter_map(|(name, here)| (!here).then_some(name)).collect()
 }
