@@ -128,6 +128,10 @@ impl Domain for Order {
         awaited_queue(step)
     }
 
+    fn about(input: &Input) -> &str {
+        input.order_id().as_str()
+    }
+
     fn keys(input: &Input) -> Vec<OrderId> {
         vec![input.order_id().clone()]
     }

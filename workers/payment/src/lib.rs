@@ -61,6 +61,10 @@ impl Domain for Payment {
         None
     }
 
+    fn about(input: &Input) -> &str {
+        input.order().as_str()
+    }
+
     fn keys(input: &Input) -> Vec<OrderId> {
         vec![input.order().clone()]
     }

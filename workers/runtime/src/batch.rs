@@ -7,6 +7,7 @@ use std::time::Duration;
 use orderly_contracts::{Reason, Refusal};
 use uuid::Uuid;
 
+use crate::account::{self, Account};
 use crate::claims::{Claimed, claim};
 use crate::clock::{Clock, Entropy, Micros};
 use crate::domain::{Arrival, Domain, States};
@@ -17,6 +18,7 @@ use crate::metrics;
 use crate::reception::{Content, Received};
 use crate::retry::{Ladder, Setback};
 use crate::store::{Store, StoreError, Unit, Work};
+use crate::trace;
 
 /// How often a batch in conflict is tried again at once, before it is split.
 const CONFLICT_ROUNDS: u32 = 4;
@@ -122,7 +124,12 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         let mut processed = Processed::default();
         let mut together = Vec::new();
         let mut suspects = Vec::new();
-        for Received { delivery, content, .. } in received {
+        for Received { mut delivery, mut content, .. } in received {
+            if let Ok(Content { arrival, .. }) = &mut content {
+                let about = D::about(&arrival.input);
+                let cause = &arrival.cause.id;
+                trace::follow(&mut delivery.properties, &mut arrival.context, cause, about);
+            }
             match content {
                 Err(refusal) => self.bury(&delivery, &refusal, &mut processed),
                 Ok(content) if delivery.returns >= SUSPECT_RETURNS => {
@@ -256,6 +263,11 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         sent: &mut Vec<Uuid>,
     ) -> Result<Committed, StoreError> {
         let batch = self.entropy.uuid();
+        let began = self.clock.now();
+        let account = |fresh: &[usize], fates: &[Fate], outputs| {
+            let (queue, period) = (self.queue, (began, self.clock.now()));
+            Account { queue, batch, candidates, fresh, fates, outputs, period }.give();
+        };
         let mut unit = self.store.begin().await?;
         let claimed = match claim(&mut unit, batch, candidates).await {
             Ok(claimed) => claimed,
@@ -267,6 +279,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             conflicting.map(|(index, refusal)| (index, Detour::Dead(refusal))).collect();
         if fresh.is_empty() {
             unit.rollback().await;
+            account(&[], &[], unsent.len());
             return Ok(Committed { has_saved: false, batch: None, outgoing: unsent, detours });
         }
         let arrivals: Vec<_> =
@@ -285,6 +298,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         let mut outgoing = unsent;
         let has_outputs = !work.outputs.is_empty();
         outgoing.extend(work.outputs.into_iter().flat_map(|(_, outputs)| outputs));
+        account(&fresh, &fates, outgoing.len());
         for (index, fate) in fresh.into_iter().zip(fates) {
             metrics::message(self.queue, candidates[index].content.arrival.kind, &fate);
             match fate {
@@ -326,7 +340,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             return self.bury(delivery, &Refusal::new(Reason::Exhausted, text), processed);
         };
         metrics::retry(self.queue);
-        tracing::warn!(queue = self.queue, message.id = copy.id(), why, "tried again later");
+        account::postponed(delivery, self.queue, (now, now), why);
         processed.outgoing.push(copy);
         processed.tags.push(delivery.tag);
         processed.postponed += 1;
@@ -336,12 +350,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         metrics::dead_letter(self.queue, refusal.reason);
         let now = self.clock.now();
         let letter = Letter::about(delivery, self.queue, &self.worker, refusal, now);
-        tracing::warn!(
-            queue = self.queue,
-            letter.id = %letter.explanation.id,
-            reason = refusal.reason.code(),
-            "message given up: {}", refusal.text
-        );
+        account::given_up(delivery, self.queue, &letter, (now, now));
         processed.outgoing.push(letter.outgoing());
         processed.tags.push(delivery.tag);
     }

@@ -8,6 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use orderly_contracts::routes::Party;
 use orderly_contracts::{Reason, Refusal};
 
+use crate::account;
 use crate::batch::Processed;
 use crate::breaker::BreakerLimits;
 use crate::broker::{Broker, BrokerError, Deliveries};
@@ -20,9 +21,10 @@ use crate::letter::Letter;
 use crate::message::{Delivery, Outgoing};
 use crate::metrics;
 use crate::outlet::Outlet;
-use crate::reception::{Received, Reception};
+use crate::reception::{Content, Received, Reception};
 use crate::retry::{Ladder, Past, Setback};
 use crate::stop::Stop;
+use crate::trace;
 use crate::trouble::Trouble;
 use crate::valve::Valve;
 
@@ -157,10 +159,15 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
     /// Makes one call; whatever comes of it is a message to publish.
     async fn handle(&self, delivery: Delivery) -> Handled {
         let now = self.clock.now();
-        let Received { delivery, content, .. } = self.reception.receive(delivery, now);
+        let Received { mut delivery, content, .. } = self.reception.receive(delivery, now);
         let (outgoing, has_failed) = match content {
             Err(refusal) => (vec![self.letter(&delivery, &refusal)], false),
-            Ok(content) => self.call(&delivery, &content.arrival).await,
+            Ok(Content { mut arrival, .. }) => {
+                let about = delivery.properties.correlation_id.clone().unwrap_or_default();
+                let cause = &arrival.cause.id;
+                trace::follow(&mut delivery.properties, &mut arrival.context, cause, &about);
+                self.call(&delivery, &arrival).await
+            }
         };
         let processed = Processed { outgoing, tags: vec![delivery.tag], ..Processed::default() };
         Handled { processed, has_failed }
@@ -181,6 +188,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         let why = match outcome {
             Ok(answer) => {
                 metrics::effect("answered", started.elapsed());
+                account::answered(delivery, self.reception.queue, (arrival.at, self.clock.now()));
                 return (vec![compose_answer(E::PARTY, arrival, answer)], false);
             }
             Err(why) => why,
@@ -191,6 +199,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         let copy = self.ladder.next_attempt(delivery, queue, Setback::Outside, now, &*self.entropy);
         if let Some(copy) = copy {
             metrics::retry(queue);
+            account::postponed(delivery, queue, (arrival.at, now), &why);
             return (vec![copy], true);
         }
         let text = format!("every attempt failed, the last one so: {why}");
@@ -203,8 +212,10 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
     fn letter(&self, delivery: &Delivery, refusal: &Refusal) -> Outgoing {
         let queue = self.reception.queue;
         metrics::dead_letter(queue, refusal.reason);
-        tracing::warn!(queue, reason = refusal.reason.code(), "call given up: {}", refusal.text);
-        Letter::about(delivery, queue, &self.worker, refusal, self.clock.now()).outgoing()
+        let now = self.clock.now();
+        let letter = Letter::about(delivery, queue, &self.worker, refusal, now);
+        account::given_up(delivery, queue, &letter, (now, now));
+        letter.outgoing()
     }
 }
 

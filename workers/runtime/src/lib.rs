@@ -1,5 +1,6 @@
 //! Everything about a worker that is not about orders, stock or money.
 
+mod account;
 pub mod amqp;
 pub mod batch;
 pub mod breaker;
@@ -36,6 +37,7 @@ pub mod store;
 pub mod telemetry;
 pub mod timers;
 pub mod topology;
+pub mod trace;
 pub mod trouble;
 pub mod upkeep;
 mod valve;

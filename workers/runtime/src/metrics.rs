@@ -31,6 +31,7 @@ const BREAKER: &str = "orderly_breaker_open";
 const PAUSED: &str = "orderly_paused";
 const SESSIONS: &str = "orderly_sessions_total";
 const LOG_DROPPED: &str = "orderly_log_lines_dropped_total";
+const SPANS: &str = "orderly_trace_spans_total";
 const READY: &str = "orderly_ready";
 const BUILD: &str = "orderly_build_info";
 
@@ -62,6 +63,7 @@ pub fn describe(worker: &'static str) {
     describe_gauge!(PAUSED, "1 while an operator has paused the worker, else 0.");
     describe_counter!(SESSIONS, "Sessions begun with broker and database.");
     describe_counter!(LOG_DROPPED, "Lines of the log that nobody read in time.");
+    describe_counter!(SPANS, "Spans of traces, by what became of them: exported or dropped.");
     describe_gauge!(READY, "1 while the worker is ready, else 0.");
     describe_gauge!(BUILD, "Always 1; the labels tell worker and version.");
     gauge!(BUILD, "worker" => worker, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -145,6 +147,10 @@ pub(crate) fn session() {
 
 pub(crate) fn log_lines_dropped(in_all: u64) {
     counter!(LOG_DROPPED).absolute(in_all);
+}
+
+pub(crate) fn spans(outcome: &'static str, count: usize) {
+    counter!(SPANS, "outcome" => outcome).increment(count as u64);
 }
 
 pub(crate) fn ready(is_ready: bool) {
