@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orderly_contracts::routes::Party;
 use orderly_runtime::config::{Address, Config, ConfigErrors, Reader};
 use orderly_runtime::retry::Ladder;
+use orderly_runtime::trace;
 
 /// Something a command can't work without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,15 @@ impl Settings {
     /// The retry ladder that the workers use.
     pub fn ladder(&self) -> Result<Ladder, ConfigErrors> {
         self.read(|reader| reader.ladder(LADDER))
+    }
+
+    /// Where traces go, if anywhere.
+    pub fn traces(&self) -> Result<Option<trace::settings::Settings>, ConfigErrors> {
+        self.read(|reader| {
+            let traces = trace::settings::Settings::read(reader, "orderly");
+            reader.check_plaintext(&[traces.as_ref().map(|traces| &traces.endpoint)]);
+            traces
+        })
     }
 
     fn address(
