@@ -137,6 +137,9 @@ async fn every_batch_and_every_failure_is_told_once_and_no_secret_ever() -> Resu
         ("ORDERLY_LOG", "trace"),
         ("ORDERLY_LOG_FORMAT", "json"),
         ("ORDERLY_STATEMENT_TIMEOUT_MS", "1000"),
+        // So much fails here that queues would be left alone for long.
+        ("ORDERLY_BREAKER_PAUSE_MS", "100"),
+        ("ORDERLY_BREAKER_PAUSE_MAX_MS", "100"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=canary"),
     ];
@@ -150,6 +153,7 @@ async fn every_batch_and_every_failure_is_told_once_and_no_secret_ever() -> Resu
     for arguments in [
         &["publish", "order.place.v1", "--id", "place-shown", "--body", &*order][..],
         &["order", "show", "good"],
+        &["payment", "show", "good", "--json"],
         &["audit"],
         &["dead", "list"],
     ] {

@@ -34,6 +34,9 @@ async fn run(collector: &Collector) -> Result<()> {
     let settings = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url()),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=open%20sesame"),
+        // Calls fail here on purpose: their queue should not be left alone for long.
+        ("ORDERLY_BREAKER_PAUSE_MS", "100"),
+        ("ORDERLY_BREAKER_PAUSE_MAX_MS", "100"),
         // No span is sent for its age: at a stop all have to be out.
         ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
     ];
