@@ -189,6 +189,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
         .await?;
         unit.commit().await?;
         metrics::timers("fired", work.spent.len());
+        work.entries.iter().for_each(D::meter);
         Ok(Fired {
             batch,
             failed: timers.iter().filter(|timer| has_failed(timer, &work)).cloned().collect(),
