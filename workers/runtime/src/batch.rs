@@ -14,7 +14,7 @@ use crate::domain::{Arrival, Domain, States};
 use crate::fold::{Fate, Folded, fold};
 use crate::letter::Letter;
 use crate::message::{Delivery, Outgoing, Tag};
-use crate::metrics;
+use crate::metrics::{self, Waits};
 use crate::reception::{Content, Received};
 use crate::retry::{Ladder, Setback};
 use crate::store::{Store, StoreError, Unit, Work};
@@ -65,6 +65,8 @@ pub struct Processed {
     pub tags: Vec<Tag>,
     /// The batches whose outputs are among `outgoing`.
     pub batches: Vec<Uuid>,
+    /// How long the deliveries have waited.
+    pub waits: Waits,
     /// How many of the deliveries go to the retry ladder.
     pub postponed: usize,
     /// Why the rest of the batch, which is not among `tags`, was left alone.
@@ -273,12 +275,13 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             Ok(claimed) => claimed,
             Err(error) => return Err(give_up(unit, error).await),
         };
-        let Claimed { fresh, unsent, conflicting } = claimed;
+        let Claimed { fresh, unsent, duplicates, conflicting } = claimed;
         let conflicting = conflicting.into_iter();
         let mut detours: Vec<_> =
             conflicting.map(|(index, refusal)| (index, Detour::Dead(refusal))).collect();
         if fresh.is_empty() {
             unit.rollback().await;
+            metrics::duplicates(self.queue, &duplicates);
             account(&[], &[], unsent.len());
             return Ok(Committed { has_saved: false, batch: None, outgoing: unsent, detours });
         }
@@ -294,6 +297,8 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
                 Err(error) => return Err(give_up(unit, error).await),
             };
         unit.commit().await?;
+        metrics::duplicates(self.queue, &duplicates);
+        work.entries.iter().for_each(D::meter);
         sent.clear();
         let mut outgoing = unsent;
         let has_outputs = !work.outputs.is_empty();
@@ -339,7 +344,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             let text = format!("every attempt failed, the last one so: {why}");
             return self.bury(delivery, &Refusal::new(Reason::Exhausted, text), processed);
         };
-        metrics::retry(self.queue);
+        metrics::retry(self.queue, &copy);
         account::postponed(delivery, self.queue, (now, now), why);
         processed.outgoing.push(copy);
         processed.tags.push(delivery.tag);

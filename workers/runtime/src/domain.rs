@@ -63,6 +63,12 @@ pub trait Domain: Send + Sync + Sized + 'static {
         vec![]
     }
 
+    /// Shows on the worker's own [meters](crate::metrics::catalogue) what a record means that has
+    /// just been committed. It decides nothing.
+    fn meter(entry: &Self::Entry) {
+        let _ = entry;
+    }
+
     /// What follows from `arrival`, given what is known so far.
     fn decide(&self, arrival: &Arrival<Self::Input>, states: &States<Self>) -> Verdict<Self>;
 }

@@ -6,6 +6,7 @@ pub mod batch;
 pub mod breaker;
 pub mod broker;
 mod care;
+mod census;
 mod claims;
 pub mod clock;
 pub mod config;

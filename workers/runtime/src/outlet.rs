@@ -31,7 +31,7 @@ impl<P: Publisher, A: Acks> Outlet<P, A> {
         &mut self,
         processed: Option<Processed>,
     ) -> Result<Vec<Uuid>, BrokerError> {
-        let Some(Processed { outgoing, tags, batches, .. }) = processed else {
+        let Some(Processed { outgoing, tags, batches, waits, .. }) = processed else {
             return Ok(vec![]);
         };
         publish_all(&mut self.publisher, &outgoing).await?;
@@ -41,6 +41,7 @@ impl<P: Publisher, A: Acks> Outlet<P, A> {
         if let Some(tag) = self.settlement.take_ackable() {
             self.acks.ack_up_to(tag).await?;
         }
+        waits.end();
         Ok(batches)
     }
 

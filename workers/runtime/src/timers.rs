@@ -191,6 +191,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
         .await?;
         unit.commit().await?;
         metrics::timers("fired", work.spent.len());
+        work.entries.iter().for_each(D::meter);
         let ended = self.clock.now();
         tracing::info!(%batch, timers = work.spent.len(), "timers fired");
         trace::record(|tracer| {

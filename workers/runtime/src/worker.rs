@@ -16,6 +16,7 @@ use crate::domain::{Domain, Output};
 use crate::effect::Effect;
 use crate::health::Health;
 use crate::http;
+use crate::metrics;
 use crate::postgres::tables::Tables;
 use crate::reception::Decode;
 use crate::servers::{OwnServers, Servers};
@@ -158,7 +159,9 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
             return ExitCode::FAILURE;
         }
         let worker = D::PARTY.name();
-        match http::serve(config.http, worker, health.clone()).await {
+        let place = metrics::Place { party: D::PARTY, rungs: config.ladder.rungs().len() };
+        let exporter = metrics::install(&place).expect("a process is one worker");
+        match http::serve(config.http, health.clone(), exporter).await {
             Ok(address) => tracing::info!(worker, %address, "health and metrics are served"),
             Err(error) => {
                 tracing::error!("can't serve health and metrics on {}: {error}", config.http);
