@@ -9,6 +9,8 @@ use orderly_contracts::number::Amount;
 use orderly_contracts::order::{EndReason, OrderStatus};
 use orderly_contracts::text::{Currency, CustomerId, Note, OrderId, PaymentToken};
 use orderly_runtime::clock::Micros;
+use orderly_runtime::metrics::Reading;
+use orderly_runtime::metrics::catalogue::{ORDERS_OLDEST, ORDERS_OPEN};
 use orderly_runtime::postgres::session::Session;
 use orderly_runtime::postgres::tables::Tables;
 use orderly_runtime::store::{Changes, StoreError};
@@ -76,6 +78,14 @@ const IN_PROGRESS: &str = "
         LIMIT $1
     ) AS open";
 
+// Whatever is open waits with a deadline. More of them than this need no counting.
+const OPEN: &str = "
+    SELECT status, count(*)::float8,
+           coalesce(extract(epoch FROM now() - min(placed_at)), 0)::float8
+    FROM (SELECT owner FROM timers ORDER BY due_at LIMIT 10000) AS waiting
+    JOIN orders ON orders.order_id = waiting.owner
+    WHERE ended_at IS NULL GROUP BY status";
+
 impl Tables<Order> for OrderTables {
     async fn load(
         session: Session<'_>,
@@ -107,6 +117,23 @@ impl Tables<Order> for OrderTables {
         let count = rows.first().map_or(0, |row| row.get::<_, i64>(0));
         Ok(u32::try_from(count).unwrap_or(limit))
     }
+
+    async fn census(session: Session<'_>, _: bool) -> Result<Vec<Reading>, StoreError> {
+        open(session).await
+    }
+}
+
+/// The orders that have not ended, by their status.
+async fn open(session: Session<'_>) -> Result<Vec<Reading>, StoreError> {
+    let rows = session.query(OPEN, &[]).await?;
+    let open = OrderStatus::ALL.into_iter().filter(|status| !status.is_final());
+    let readings = open.flat_map(|status| {
+        let row = rows.iter().find(|row| row.get::<_, &str>(0) == status.as_str());
+        let (count, age) = row.map_or((0.0, 0.0), |row| (row.get(1), row.get(2)));
+        [(&ORDERS_OPEN, count), (&ORDERS_OLDEST, age)]
+            .map(|(gauge, value)| Reading::of(gauge, status.as_str(), value))
+    });
+    Ok(readings.collect())
 }
 
 async fn create(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), StoreError> {

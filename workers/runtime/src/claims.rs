@@ -8,7 +8,6 @@ use uuid::Uuid;
 use crate::batch::Candidate;
 use crate::domain::{Cause, Domain};
 use crate::message::Outgoing;
-use crate::metrics;
 use crate::reception::Content;
 use crate::store::{Claim, Standing, StoreError, Unit};
 
@@ -18,6 +17,8 @@ pub(crate) struct Claimed {
     pub(crate) fresh: Vec<usize>,
     /// What duplicates once decided and is not known to be out.
     pub(crate) unsent: Vec<Outgoing>,
+    /// The types of the duplicates.
+    pub(crate) duplicates: Vec<&'static str>,
     /// Copies that contradict the body that was processed, by index.
     pub(crate) conflicting: Vec<(usize, Refusal)>,
 }
@@ -43,7 +44,8 @@ pub(crate) async fn claim<D: Domain, U: Unit<D>>(
         })
         .collect();
     let standings = unit.claim(batch, &claims).await?;
-    let mut claimed = Claimed { fresh: vec![], unsent: vec![], conflicting: vec![] };
+    let mut claimed =
+        Claimed { fresh: vec![], unsent: vec![], duplicates: vec![], conflicting: vec![] };
     for (standing, indices) in standings.into_iter().zip(copies.into_values()) {
         let mut is_fresh = standing == Standing::Fresh;
         let (right, mut unsent) = match standing {
@@ -57,7 +59,7 @@ pub(crate) async fn claim<D: Domain, U: Unit<D>>(
             } else if std::mem::take(&mut is_fresh) {
                 claimed.fresh.push(index);
             } else {
-                metrics::duplicate(arrival.kind);
+                claimed.duplicates.push(arrival.kind);
                 claimed.unsent.append(&mut unsent);
             }
         }

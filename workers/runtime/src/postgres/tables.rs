@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use crate::domain::Domain;
+use crate::metrics::Reading;
 use crate::postgres::session::Session;
 use crate::store::{Changes, StoreError};
 
@@ -31,5 +32,15 @@ pub trait Tables<D: Domain>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<u32, StoreError>> + Send {
         let _ = (session, limit);
         async { Ok(0) }
+    }
+
+    /// What the gauges of these tables show. Those that take long to read are among them only if
+    /// `is_full`.
+    fn census(
+        session: Session<'_>,
+        is_full: bool,
+    ) -> impl Future<Output = Result<Vec<Reading>, StoreError>> + Send {
+        let _ = (session, is_full);
+        async { Ok(vec![]) }
     }
 }
