@@ -113,7 +113,7 @@ const COPY_MAY_LIE: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct ConfigErrors(pub Vec<String>);
 
 /// Variables that belong to other programs of ours and are no mistake here.
-const FOREIGN: [&str; 7] = [
+const FOREIGN: [&str; 8] = [
     "ORDERLY_MANAGEMENT_URL",
     "ORDERLY_OPERATOR",
     "ORDERLY_TEST_NODES",
@@ -121,6 +121,7 @@ const FOREIGN: [&str; 7] = [
     "ORDERLY_MANAGEMENT_PORT",
     "ORDERLY_DATABASE_PORT",
     "ORDERLY_PROMETHEUS_PORT",
+    "ORDERLY_GRAFANA_PORT",
 ];
 
 impl Config {
