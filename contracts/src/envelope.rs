@@ -6,7 +6,7 @@
 /// The only content type of a body.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// Header: the W3C trace context of whoever caused the message.
+/// Header: where the message stands in a trace, by W3C Trace Context.
 pub const TRACEPARENT: &str = "traceparent";
 /// Header: the vendors' part of the W3C trace context.
 pub const TRACESTATE: &str = "tracestate";
@@ -43,8 +43,20 @@ const fn header(
 
 /// All headers. None of them is required.
 pub const HEADERS: [Header; 6] = [
-    header(TRACEPARENT, false, true, "The W3C trace context of whoever caused the message."),
-    header(TRACESTATE, false, true, "The vendors' part of the W3C trace context."),
+    header(
+        TRACEPARENT,
+        false,
+        true,
+        "Where the message stands in a trace, by W3C Trace Context; the trace goes on through \
+         everything that follows. One that breaks the standard is passed over.",
+    ),
+    header(
+        TRACESTATE,
+        false,
+        true,
+        "The vendors' part of the trace context; passed over without `traceparent`, \
+         or beyond 512 bytes.",
+    ),
     header(CAUSATION_ID, false, true, "The id of the message (or timer) that caused this one."),
     header(
         SENT_AT,

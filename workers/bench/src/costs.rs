@@ -69,7 +69,8 @@ impl Batches {
             for line in worker.get("/metrics")?.lines() {
                 let Some(rest) = line.strip_prefix("orderly_batch_messages_") else { continue };
                 let (name, value) = rest.rsplit_once(' ').context("a metric without a value")?;
-                let Some(queue) = name.split('"').nth(1) else { continue };
+                let labels = name.split_once("queue=\"").and_then(|(_, rest)| rest.split_once('"'));
+                let Some((queue, _)) = labels else { continue };
                 let entry = batches.0.entry(queue.to_owned()).or_default();
                 if name.starts_with("count") {
                     entry.0 += value.parse::<f64>()?;

@@ -26,7 +26,7 @@ const SETTINGS: [(&str, &str); 9] = [
     ("ORDERLY_BREAKER_PAUSE_MAX_MS", "200"),
     // A statement waits for a lock for a fifth of it.
     ("ORDERLY_STATEMENT_TIMEOUT_MS", "5000"),
-    ("ORDERLY_LOG", "info,lapin=off"),
+    ("ORDERLY_LOG", "info"),
 ];
 /// How often a process is looked at.
 pub const LOOK: Duration = Duration::from_millis(10);

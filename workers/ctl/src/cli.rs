@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::output;
 use crate::settings::Settings;
-use crate::{audit, dead, deadlines, migrate, order, pause, payment, publish, setup, stock};
+use crate::{
+    audit, dead, deadlines, doctor, migrate, order, pause, payment, publish, setup, stock, top,
+};
 
 const ABOUT: &str = "\
 The operator's command of Orderly: sets it up, feeds it and looks into it.
@@ -60,6 +62,10 @@ enum Command {
     Pause(pause::Pause),
     /// Let a paused worker go on
     Resume(pause::Resume),
+    /// Watch the running system: queues, workers, orders, latency, dead letters
+    Top(top::Arguments),
+    /// Look for everything that is wrong, and say how to mend it; changes nothing
+    Doctor(doctor::Arguments),
     /// Prove, per order and in sums, that nothing is lost and nothing is double
     Audit(audit::Arguments),
     /// Print a script that makes the shell complete these commands
@@ -114,6 +120,8 @@ impl Cli {
             Command::Dead(command) => dead::run(command, settings).await,
             Command::Pause(arguments) => pause::pause(arguments, settings).await,
             Command::Resume(arguments) => pause::resume(arguments, settings).await,
+            Command::Top(arguments) => top::run(arguments, settings).await,
+            Command::Doctor(arguments) => doctor::run(arguments, settings).await,
             Command::Audit(arguments) => audit::run(arguments, settings).await,
             Command::Completions { shell } => complete(*shell),
         }

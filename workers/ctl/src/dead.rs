@@ -5,16 +5,16 @@
 
 mod archive;
 mod confirm;
-mod drawer;
+pub(crate) mod drawer;
 mod edit;
 mod export;
 mod groups;
 mod list;
 mod log;
-mod plain;
+pub(crate) mod plain;
 mod replay;
 mod selection;
-mod show;
+pub(crate) mod show;
 
 use std::process::ExitCode;
 

@@ -1,15 +1,17 @@
 //! The operator's command `orderly`: one room a command, and what the commands share.
 //!
-//! [`cli`] lists the commands; each is a module of its own. [`settings`] and [`connections`] say
-//! where everything is and open the ways there, [`output`] is how values look, [`exit`] how a
-//! command ends. [`online_retail`] turns the real data into orders.
+//! [`cli`] lists the commands; each is a module of its own. [`settings`], [`connections`] and
+//! `management` say where everything is and open the ways there, [`output`] is how values look,
+//! [`exit`] how a command ends. [`online_retail`] turns the real data into orders.
 
 pub mod audit;
 pub mod cli;
 pub mod connections;
 pub mod dead;
 pub mod deadlines;
+pub mod doctor;
 pub mod exit;
+mod management;
 pub mod migrate;
 pub mod online_retail;
 pub mod operator;
@@ -22,3 +24,4 @@ pub mod receipts;
 pub mod settings;
 pub mod setup;
 pub mod stock;
+pub mod top;

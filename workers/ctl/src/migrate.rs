@@ -49,7 +49,8 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-fn migrations(party: Party) -> Runner {
+/// The migrations of the service's own tables.
+pub(crate) fn migrations(party: Party) -> Runner {
     match party {
         Party::Stock => orderly_stock::migrations(),
         Party::Payment => orderly_payment::migrations(),

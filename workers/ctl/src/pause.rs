@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use orderly_contracts::routes::Party;
 use tokio_postgres::Client;
 
 use crate::cli::Service;
@@ -49,27 +50,34 @@ FROM pauses WHERE ended_at IS NULL";
 
 /// Runs `orderly pause`.
 pub async fn pause(arguments: &Pause, settings: &Settings) -> Result<ExitCode> {
-    let worker = arguments.worker.party();
-    let database = connections::database(settings, worker).await?;
-    let begun = database.execute(BEGIN, &[&operator(), &arguments.why]).await?;
-    if begun == 1 {
-        output::line(format!("the {worker} worker is paused; `orderly resume {worker}` ends it"))?;
-    } else {
-        let pause = described(&database, CURRENT, &[]).await?.unwrap_or_default();
-        output::line(format!("the {worker} worker was paused already, {pause}"))?;
-    }
+    output::line(begin(settings, arguments.worker.party(), arguments.why.as_deref()).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `orderly resume`.
 pub async fn resume(arguments: &Resume, settings: &Settings) -> Result<ExitCode> {
-    let worker = arguments.worker.party();
+    output::line(end(settings, arguments.worker.party()).await?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Pauses a worker in the operator's name; what came of it, in a sentence.
+pub(crate) async fn begin(settings: &Settings, worker: Party, why: Option<&str>) -> Result<String> {
     let database = connections::database(settings, worker).await?;
-    output::line(match described(&database, END, &[&operator()]).await? {
+    let begun = database.execute(BEGIN, &[&operator(), &why]).await?;
+    if begun == 1 {
+        return Ok(format!("the {worker} worker is paused; `orderly resume {worker}` ends it"));
+    }
+    let pause = described(&database, CURRENT, &[]).await?.unwrap_or_default();
+    Ok(format!("the {worker} worker was paused already, {pause}"))
+}
+
+/// Ends a worker's pause in the operator's name; what came of it, in a sentence.
+pub(crate) async fn end(settings: &Settings, worker: Party) -> Result<String> {
+    let database = connections::database(settings, worker).await?;
+    Ok(match described(&database, END, &[&operator()]).await? {
         Some(pause) => format!("the {worker} worker goes on; it was paused {pause}"),
         None => format!("the {worker} worker was not paused"),
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 async fn described(

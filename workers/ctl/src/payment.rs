@@ -31,7 +31,7 @@ pub struct Show {
 }
 
 const PAYMENT: &str = "\
-SELECT status, amount, currency, payment_token, refund_wanted, detail,
+SELECT status, amount, currency, refund_wanted, detail,
     (extract(epoch FROM created_at) * 1000000)::bigint AS created_at,
     (extract(epoch FROM updated_at) * 1000000)::bigint AS updated_at
 FROM payments WHERE order_id = $1";
@@ -51,8 +51,6 @@ pub struct Payment {
     pub amount: Option<i64>,
     /// In which currency.
     pub currency: Option<String>,
-    /// The means of payment.
-    pub payment_token: Option<String>,
     /// Whether a refund waits for the answer to the charge.
     pub refund_wanted: bool,
     /// The provider's words.
@@ -108,7 +106,6 @@ pub async fn load(client: &Client, order: &str) -> Result<Option<Payment>> {
         status: row.get("status"),
         amount: row.get("amount"),
         currency: row.get("currency"),
-        payment_token: row.get("payment_token"),
         refund_wanted: row.get("refund_wanted"),
         detail: row.get("detail"),
         created_at: moment(row.get("created_at")),

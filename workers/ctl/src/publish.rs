@@ -18,6 +18,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use orderly_contracts::Message;
 use orderly_contracts::order::PlaceOrder;
+use orderly_runtime::trace;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -30,6 +31,9 @@ use record::{Draft, Place, Record};
 use sender::Sender;
 use source::{Extent, read_ahead};
 use transfer::{Manner, Tally, Transfer};
+
+/// How long a collector is waited for once everything is sent.
+const LAST_SPANS: Duration = Duration::from_secs(5);
 
 /// Where messages come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -102,12 +106,20 @@ Examples:
 /// Publishes.
 pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode> {
     settings.check(&[Need::Broker])?;
+    if let Some(traces) = settings.traces()? {
+        trace::begin("client", traces).map_err(misuse)?;
+    }
     let (records, extent) = open(arguments)?;
     let sender = Sender::connect(settings, arguments.patience).await?;
     let manner = Manner { rate: arguments.rate, is_unchecked: arguments.no_check };
     let (receipts, refused) = (arguments.receipts.as_deref(), arguments.refused.as_deref());
     let transfer = Transfer::new(sender, manner, receipts, refused, Progress::new(extent))?;
     let (tally, error) = transfer.run(records).await;
+    let lost = trace::end(LAST_SPANS);
+    if lost > 0 {
+        let spans = output::count(lost as u64, "span");
+        eprintln!("orderly: {spans} not exported: the collector was away or too slow");
+    }
     let told = tell(&tally, arguments.json);
     if let Some(error) = error {
         return Err(error);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orderly_contracts::routes::Party;
 use orderly_runtime::config::{Address, Config, ConfigErrors, Reader};
 use orderly_runtime::retry::Ladder;
+use orderly_runtime::trace;
 
 /// Something a command can't work without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub enum Need {
 }
 
 const LADDER: &str = "ORDERLY_RETRY_DELAYS_MS";
+const CONNECTIONS: &str = "ORDERLY_DATABASE_CONNECTIONS";
 const BROKER: &str = "ORDERLY_BROKER";
 const MANAGEMENT: &str = "ORDERLY_MANAGEMENT";
 
@@ -91,6 +93,20 @@ impl Settings {
     /// The retry ladder that the workers use.
     pub fn ladder(&self) -> Result<Ladder, ConfigErrors> {
         self.read(|reader| reader.ladder(LADDER))
+    }
+
+    /// How many connections to its database a replica of a worker takes at most.
+    pub fn database_connections(&self) -> Result<u64, ConfigErrors> {
+        self.read(|reader| reader.within(CONNECTIONS, 8, 4..=100))
+    }
+
+    /// Where traces go, if anywhere.
+    pub fn traces(&self) -> Result<Option<trace::settings::Settings>, ConfigErrors> {
+        self.read(|reader| {
+            let traces = trace::settings::Settings::read(reader, "orderly");
+            reader.check_plaintext(&[traces.as_ref().map(|traces| &traces.endpoint)]);
+            traces
+        })
     }
 
     fn address(

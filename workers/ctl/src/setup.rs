@@ -1,9 +1,10 @@
 //! `orderly setup`: declares the topology, then checks that what is in effect is what was meant.
 
-mod expected;
-mod management;
+pub(crate) mod effects;
+pub(crate) mod expected;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -16,8 +17,12 @@ use serde::Serialize;
 
 use crate::connections;
 use crate::exit::FAILED;
+use crate::management::Management;
 use crate::output;
 use crate::settings::{Need, Settings};
+
+/// How long an answer of the management API may take.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// The arguments of `orderly setup`.
 #[derive(Debug, Args)]
@@ -52,19 +57,19 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode>
     broker.close().await;
     verified?;
 
-    let topology: Vec<Queue> =
-        WORKERS.into_iter().flat_map(|party| queues(party, &ladder)).collect();
+    let topology = topology(&ladder);
     let mut problems = Vec::new();
-    if let Some(management) = &management {
-        let vhost = management::vhost(&settings.broker()?);
-        let found = management::effects(management, &vhost, &topology);
+    let effects_checked = management.is_some();
+    if let Some(api) = management {
+        let management = Management::new(api, &settings.broker()?, LIMIT);
+        let found = effects::effects(&management, &topology);
         problems = found.context("the values in effect can't be checked")?;
     }
     let outcome = Outcome {
         exchanges: EXCHANGES.iter().map(|exchange| exchange.name).collect(),
         bindings: topology.iter().map(|queue| queue.bindings.len()).sum(),
         queues: topology.into_iter().map(|queue| queue.name).collect(),
-        effects_checked: management.is_some(),
+        effects_checked,
         problems,
     };
     tell(&outcome, arguments.json)?;
@@ -72,6 +77,11 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode>
         true => ExitCode::SUCCESS,
         false => ExitCode::from(FAILED),
     })
+}
+
+/// All queues of all workers, worker by worker.
+pub(crate) fn topology(ladder: &Ladder) -> Vec<Queue> {
+    WORKERS.into_iter().flat_map(|party| queues(party, ladder)).collect()
 }
 
 /// Says what to do about a queue or an exchange that is there and is different.

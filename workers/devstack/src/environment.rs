@@ -37,9 +37,11 @@ pub(crate) fn environment(
 }
 
 /// Gives `command` these `ORDERLY_*` variables and no other: the programs take an unknown one for a mistake.
+/// Nor does it inherit those of OpenTelemetry, by which it would export traces.
 pub(crate) fn give(command: &mut Command, environment: &Environment) {
     for (inherited, _) in std::env::vars_os() {
-        if inherited.to_string_lossy().starts_with("ORDERLY_") {
+        let name = inherited.to_string_lossy();
+        if name.starts_with("ORDERLY_") || name.starts_with("OTEL_") {
             command.env_remove(inherited);
         }
     }

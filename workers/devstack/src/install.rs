@@ -1,4 +1,4 @@
-//! Debian's packages of RabbitMQ and PostgreSQL, installed only where missing and without starting their servers.
+//! Debian's packages of RabbitMQ, PostgreSQL, Prometheus and tmux, installed only where missing, servers not started.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,9 +9,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::account::is_root;
 use crate::broker;
+use crate::prometheus;
 use crate::sql;
 
-const PACKAGES: [&str; 2] = ["rabbitmq-server", "postgresql"];
+const PACKAGES: [&str; 4] = ["rabbitmq-server", "postgresql", "prometheus", "tmux"];
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
 
@@ -51,6 +52,9 @@ fn missing() -> Vec<&'static str> {
         ("PostgreSQL", postgres),
         ("RabbitMQ", exists(broker::SERVER)),
         ("Erlang", exists("/usr/bin/erl") && exists(broker::REGISTRY)),
+        ("Prometheus", exists(prometheus::SERVER)),
+        // The terminal in which tests watch `orderly top`.
+        ("tmux", exists("/usr/bin/tmux")),
     ];
     checks.into_iter().filter_map(|(name, here)| (!here).then_some(name)).collect()
 }

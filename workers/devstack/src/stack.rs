@@ -1,4 +1,4 @@
-//! The whole system on private nodes: databases, topology and the three workers.
+//! The whole system on private nodes: databases, topology, the three workers, and Prometheus to watch them.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use crate::account::Account;
 use crate::environment::{Environment, SERVICES, environment, give};
 use crate::keeper;
 use crate::nodes::Nodes;
+use crate::prometheus::{Prometheus, Watched};
 use crate::worker::{Worker, Workers};
 
 const VHOST: &str = "orderly";
@@ -16,6 +17,7 @@ const VHOST: &str = "orderly";
 pub struct Stack {
     // First, because fields are dropped in this order: workers go before their nodes.
     workers: Option<Workers>,
+    prometheus: Option<Prometheus>,
     nodes: Nodes,
     bin: PathBuf,
     environment: Environment,
@@ -33,13 +35,23 @@ impl Stack {
         let databases = SERVICES.map(database);
         endpoints.create_databases(&databases.each_ref().map(String::as_str))?;
         let environment = environment(endpoints, VHOST, database)?;
-        Ok(Self { workers: None, nodes, bin, environment })
+        Ok(Self { workers: None, prometheus: None, nodes, bin, environment })
     }
 
     /// Starts the three workers and waits until each is ready.
     pub fn start_workers(&mut self) -> Result<()> {
         let workers = Workers::start(&self.bin, &self.environment, self.nodes.folder())?;
         self.workers = Some(workers);
+        Ok(())
+    }
+
+    /// Starts a Prometheus that watches the workers and the broker by what lies in the folder `shipped`.
+    pub fn start_prometheus(&mut self, shipped: &Path) -> Result<()> {
+        let workers = self.workers.as_ref().context("there are no workers to watch")?.each();
+        let workers = workers.map(|(service, worker)| (service, worker.address())).to_vec();
+        let broker = &self.nodes.endpoints().broker;
+        let watched = Watched { workers, broker, vhost: VHOST, every: "5s" };
+        self.prometheus = Some(Prometheus::start(shipped, self.nodes.folder(), &watched)?);
         Ok(())
     }
 
@@ -66,6 +78,11 @@ impl Stack {
     /// The workers, once started.
     pub fn workers(&self) -> Option<&Workers> {
         self.workers.as_ref()
+    }
+
+    /// Prometheus, once started.
+    pub fn prometheus(&self) -> Option<&Prometheus> {
+        self.prometheus.as_ref()
     }
 
     /// Starts each worker again that has ended; yields their services and new pids.

@@ -59,7 +59,12 @@ impl Worker {
         Ok(Self { process, address })
     }
 
-    /// Where the worker serves `/livez`, `/readyz` and `/metrics`, as `http://host:port`.
+    /// Where the worker serves `/livez`, `/readyz` and `/metrics`, as `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The same as `http://host:port`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -1,6 +1,7 @@
 //! The whole system under test: real nodes, real worker processes, and the questions tests ask.
 
 mod broker;
+pub mod collector;
 mod database;
 pub mod poison;
 pub mod storm;

@@ -78,6 +78,10 @@ fn decisions_know_no_io_no_clock_and_no_randomness() -> Result<()> {
         "workers/runtime/src/reception.rs",
         "workers/runtime/src/settlement.rs",
         "workers/runtime/src/topology.rs",
+        "workers/runtime/src/trace/context.rs",
+        "workers/runtime/src/trace/sampler.rs",
+        "workers/runtime/src/trace/span.rs",
+        "workers/runtime/src/trace/tracer.rs",
     ];
     for file in pure {
         let text = fs::read_to_string(root().join(file)).with_context(|| file.to_owned())?;

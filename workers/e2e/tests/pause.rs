@@ -55,7 +55,9 @@ async fn a_paused_worker_takes_nothing_until_it_is_resumed_whatever_is_restarted
     system.start_worker("stock")?;
     let health = system.workers()[first].get("/readyz")?;
     assert!(health.contains("by alice: the shelves move"), "{health}");
-    assert!(system.workers()[first].get("/metrics")?.contains("orderly_paused 1"));
+    assert!(
+        system.workers()[first].get("/metrics")?.contains("orderly_paused{worker=\"stock\"} 1")
+    );
     // The deadline of the step that it would answer stands still.
     let fall_due = "UPDATE timers SET due_at = now() WHERE owner = 'waits'";
     system.databases.order.execute(fall_due, &[]).await?;
@@ -95,7 +97,7 @@ async fn a_worker_whose_tables_are_locked_pauses_and_uses_up_no_attempt() -> Res
     system.databases.stock.batch_execute(lock).await?;
     let orders = (0..30).map(|n| place(&format!("o{n}"), "lamp", 1, "tok_visa"));
     system.client.publish(orders).await?;
-    let halted = format!("orderly_breaker_open{{queue=\"{STOCK_COMMANDS}\"}} 1");
+    let halted = format!("orderly_breaker_open{{worker=\"stock\",queue=\"{STOCK_COMMANDS}\"}} 1");
     eventually("the stock worker to leave its queue alone", async || {
         let worker = system.workers().iter().find(|worker| !worker.is_ready());
         let metrics = worker.map(|worker| worker.get("/metrics")).transpose()?;

@@ -60,6 +60,8 @@ pub struct Entry {
     pub version: i64,
     /// When the cause of the change arrived.
     pub at: Micros,
+    /// When the order was placed, if it ever was.
+    pub placed_at: Option<Micros>,
     /// Where the order stood before; nowhere, if it is new.
     pub from: Option<OrderStatus>,
     /// Where it has stood since.
@@ -155,6 +157,7 @@ fn record(
         order_id: order_id.clone(),
         version: after.version,
         at: arrival.at,
+        placed_at: after.placement.as_ref().map(|placement| placement.placed_at),
         from: before.map(|saga| saga.stage.status()),
         to: after.stage.status(),
         reason: after.stage.reason(),

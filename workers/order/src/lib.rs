@@ -13,13 +13,14 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-use orderly_contracts::order::{CancelOrder, PlaceOrder};
+use orderly_contracts::order::{CancelOrder, EndReason, PlaceOrder};
 use orderly_contracts::payment::{PaymentCharged, PaymentDeclined, PaymentRefunded};
 use orderly_contracts::routes::{ORDER_ANSWERS, ORDER_NEW, Party};
 use orderly_contracts::stock::{StockExpired, StockRejected, StockReleased, StockReserved};
 use orderly_contracts::text::OrderId;
 use orderly_contracts::{Message, Reason, Refusal};
 use orderly_runtime::domain::{Arrival, Domain, States, Timer, Verdict};
+use orderly_runtime::metrics::catalogue::{ORDER_SECONDS, ORDERS_ENDED, ORDERS_PLACED};
 use orderly_runtime::worker::Worker;
 
 pub use crate::deadline::{Deadlines, awaited_queue};
@@ -128,8 +129,26 @@ impl Domain for Order {
         awaited_queue(step)
     }
 
+    fn about(input: &Input) -> &str {
+        input.order_id().as_str()
+    }
+
     fn keys(input: &Input) -> Vec<OrderId> {
         vec![input.order_id().clone()]
+    }
+
+    fn meter(entry: &Entry) {
+        let Entry { at, placed_at, from, to, reason, .. } = entry;
+        if from.is_none() && placed_at.is_some() {
+            ORDERS_PLACED.add(&[], 1);
+        }
+        if to.is_final() {
+            let outcome = to.as_str();
+            ORDERS_ENDED.add(&[outcome, reason.map_or("", EndReason::as_str)], 1);
+            if let Some(placed_at) = placed_at {
+                ORDER_SECONDS.observe(&[outcome], (*at - *placed_at).as_secs_f64());
+            }
+        }
     }
 
     fn decide(&self, arrival: &Arrival<Input>, states: &States<Self>) -> Verdict<Self> {

@@ -9,6 +9,8 @@ use orderly_contracts::number::Amount;
 use orderly_contracts::order::{EndReason, OrderStatus};
 use orderly_contracts::text::{Currency, CustomerId, Note, OrderId, PaymentToken};
 use orderly_runtime::clock::Micros;
+use orderly_runtime::metrics::Reading;
+use orderly_runtime::metrics::catalogue::{ORDERS_OLDEST, ORDERS_OPEN};
 use orderly_runtime::postgres::session::Session;
 use orderly_runtime::postgres::tables::Tables;
 use orderly_runtime::store::{Changes, StoreError};
@@ -69,6 +71,14 @@ const RECORD: &str = "
         AS new (order_id, version, at, from_status, to_status, reason, cause_source, cause_id,
                 kind, note)";
 
+// Whatever is open waits with a deadline. More of them than this need no counting.
+const OPEN: &str = "
+    SELECT status, count(*)::float8,
+           coalesce(extract(epoch FROM now() - min(placed_at)), 0)::float8
+    FROM (SELECT owner FROM timers ORDER BY due_at LIMIT 10000) AS waiting
+    JOIN orders ON orders.order_id = waiting.owner
+    WHERE ended_at IS NULL GROUP BY status";
+
 impl Tables<Order> for OrderTables {
     async fn load(
         session: Session<'_>,
@@ -94,6 +104,23 @@ impl Tables<Order> for OrderTables {
         );
         saved.map(|_| ())
     }
+
+    async fn census(session: Session<'_>, _: bool) -> Result<Vec<Reading>, StoreError> {
+        open(session).await
+    }
+}
+
+/// The orders that have not ended, by their status.
+async fn open(session: Session<'_>) -> Result<Vec<Reading>, StoreError> {
+    let rows = session.query(OPEN, &[]).await?;
+    let open = OrderStatus::ALL.into_iter().filter(|status| !status.is_final());
+    let readings = open.flat_map(|status| {
+        let row = rows.iter().find(|row| row.get::<_, &str>(0) == status.as_str());
+        let (count, age) = row.map_or((0.0, 0.0), |row| (row.get(1), row.get(2)));
+        [(&ORDERS_OPEN, count), (&ORDERS_OLDEST, age)]
+            .map(|(gauge, value)| Reading::of(gauge, status.as_str(), value))
+    });
+    Ok(readings.collect())
 }
 
 async fn create(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@ use orderly_contracts::routes::{PAYMENT_EFFECTS, Party};
 use orderly_contracts::text::OrderId;
 use orderly_contracts::{Message, Reason, Refusal, decode};
 use orderly_runtime::domain::{Arrival, Domain, States, Timer, Verdict};
+use orderly_runtime::metrics::catalogue::{MONEY_CHARGED, MONEY_REFUNDED};
 use orderly_runtime::worker::Worker;
 
 pub use domain::{Immediate, Payment};
@@ -28,7 +29,7 @@ pub use store::PaymentTables;
 
 use domain::{Case, Input};
 use effect::{ProviderCalls, decode_request};
-use state::{Posting, State};
+use state::{Movement, Posting, State};
 
 /// The worker, with the sandbox as its provider.
 pub fn worker() -> Worker<Payment, PaymentTables, ProviderCalls<Sandbox>> {
@@ -61,8 +62,23 @@ impl Domain for Payment {
         None
     }
 
+    fn about(input: &Input) -> &str {
+        input.order().as_str()
+    }
+
     fn keys(input: &Input) -> Vec<OrderId> {
         vec![input.order().clone()]
+    }
+
+    /// The side to which money came tells of the movement.
+    fn meter(posting: &Posting) {
+        let counter = match posting.movement {
+            Movement::Capture => &MONEY_CHARGED,
+            Movement::Refund => &MONEY_REFUNDED,
+        };
+        if let Ok(amount) = u64::try_from(posting.amount) {
+            counter.add(&[posting.currency.as_str()], amount);
+        }
     }
 
     fn decide(&self, arrival: &Arrival<Input>, states: &States<Self>) -> Verdict<Self> {

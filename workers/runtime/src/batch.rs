@@ -7,16 +7,18 @@ use std::time::Duration;
 use orderly_contracts::{Reason, Refusal};
 use uuid::Uuid;
 
+use crate::account::{self, Account};
 use crate::claims::{Claimed, claim};
 use crate::clock::{Clock, Entropy, Micros};
 use crate::domain::Domain;
 use crate::fold::{Fate, Folded, fold};
 use crate::letter::Letter;
 use crate::message::{Delivery, Outgoing, Tag};
-use crate::metrics;
+use crate::metrics::{self, Waits};
 use crate::reception::{Content, Received};
 use crate::retry::{Ladder, Setback};
 use crate::store::{Store, StoreError, Unit, give_up};
+use crate::trace;
 
 /// How often a batch in conflict is tried again at once, before it is split.
 const CONFLICT_ROUNDS: u32 = 4;
@@ -65,6 +67,8 @@ pub struct Processed {
     pub tags: Vec<Tag>,
     /// The batches whose outputs are among `outgoing`.
     pub batches: Vec<Uuid>,
+    /// How long the deliveries have waited.
+    pub waits: Waits,
     /// How many of the deliveries go to the retry ladder.
     pub postponed: usize,
     /// Why the rest of the batch, which is not among `tags`, was left alone.
@@ -124,7 +128,12 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         let mut processed = Processed::default();
         let mut together = Vec::new();
         let mut suspects = Vec::new();
-        for Received { delivery, content, .. } in received {
+        for Received { mut delivery, mut content, .. } in received {
+            if let Ok(Content { arrival, .. }) = &mut content {
+                let about = D::about(&arrival.input);
+                let cause = &arrival.cause.id;
+                trace::follow(&mut delivery.properties, &mut arrival.context, cause, about);
+            }
             match content {
                 Err(refusal) => self.bury(&delivery, &refusal, &mut processed),
                 Ok(content) if delivery.returns >= SUSPECT_RETURNS => {
@@ -258,8 +267,13 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         sent: &mut Vec<Uuid>,
     ) -> Result<Committed, StoreError> {
         let batch = self.entropy.uuid();
+        let began = self.clock.now();
+        let account = |fresh: &[usize], fates: &[Fate], outputs| {
+            let (queue, period) = (self.queue, (began, self.clock.now()));
+            Account { queue, batch, candidates, fresh, fates, outputs, period }.give();
+        };
         let mut unit = self.store.begin().await?;
-        let Claimed { fresh, unsent, conflicting, states } =
+        let Claimed { fresh, unsent, duplicates, conflicting, states } =
             match claim(&mut unit, batch, candidates).await {
                 Ok(claimed) => claimed,
                 Err(error) => return Err(give_up(unit, error).await),
@@ -269,6 +283,8 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             conflicting.map(|(index, refusal)| (index, Detour::Dead(refusal))).collect();
         if fresh.is_empty() {
             unit.rollback().await;
+            metrics::duplicates(self.queue, &duplicates);
+            account(&[], &[], unsent.len());
             return Ok(Committed { has_saved: false, batch: None, outgoing: unsent, detours });
         }
         let arrivals: Vec<_> =
@@ -281,9 +297,12 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         if !work.sent.is_empty() {
             sent.clear();
         }
+        metrics::duplicates(self.queue, &duplicates);
+        work.entries.iter().for_each(D::meter);
         let mut outgoing = unsent;
         let has_outputs = !work.outputs.is_empty();
         outgoing.extend(work.outputs.into_iter().flat_map(|(_, outputs)| outputs));
+        account(&fresh, &fates, outgoing.len());
         for (index, fate) in fresh.into_iter().zip(fates) {
             metrics::message(self.queue, candidates[index].content.arrival.kind, &fate);
             match fate {
@@ -324,8 +343,8 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             let text = format!("every attempt failed, the last one so: {why}");
             return self.bury(delivery, &Refusal::new(Reason::Exhausted, text), processed);
         };
-        metrics::retry(self.queue);
-        tracing::warn!(queue = self.queue, message.id = copy.id(), why, "tried again later");
+        metrics::retry(self.queue, &copy);
+        account::postponed(delivery, self.queue, (now, now), why);
         processed.outgoing.push(copy);
         processed.tags.push(delivery.tag);
         processed.postponed += 1;
@@ -335,12 +354,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         metrics::dead_letter(self.queue, refusal.reason);
         let now = self.clock.now();
         let letter = Letter::about(delivery, self.queue, &self.worker, refusal, now);
-        tracing::warn!(
-            queue = self.queue,
-            letter.id = %letter.explanation.id,
-            reason = refusal.reason.code(),
-            "message given up: {}", refusal.text
-        );
+        account::given_up(delivery, self.queue, &letter, (now, now));
         processed.outgoing.push(letter.outgoing());
         processed.tags.push(delivery.tag);
     }

@@ -8,7 +8,6 @@ use uuid::Uuid;
 use crate::batch::Candidate;
 use crate::domain::{Cause, Domain, States};
 use crate::message::Outgoing;
-use crate::metrics;
 use crate::reception::Content;
 use crate::store::{Claim, Entered, Standing, StoreError, Unit};
 
@@ -18,14 +17,16 @@ pub(crate) struct Claimed<D: Domain> {
     pub(crate) fresh: Vec<usize>,
     /// What duplicates once decided and is not known to be out.
     pub(crate) unsent: Vec<Outgoing>,
+    /// The types of the duplicates.
+    pub(crate) duplicates: Vec<&'static str>,
     /// Copies that contradict the body that was processed, by index.
     pub(crate) conflicting: Vec<(usize, Refusal)>,
     /// The states that the candidates concern.
     pub(crate) states: States<D>,
 }
 
-/// Claims every candidate's id, in one order for all workers, and loads the states concerned. The body that was processed under an
-/// id is the right one; where none was, that of the first copy.
+/// Claims every candidate's id, in one order for all workers, and loads the states concerned. The body
+/// that was processed under an id is the right one; where none was, that of the first copy.
 pub(crate) async fn claim<D: Domain, U: Unit<D>>(
     unit: &mut U,
     batch: Uuid,
@@ -49,7 +50,8 @@ pub(crate) async fn claim<D: Domain, U: Unit<D>>(
     let keys: BTreeSet<D::Key> = inputs.flat_map(D::keys).collect();
     let Entered { standings, states } = unit.enter(batch, &claims, &keys).await?;
     let states = States::new(keys, states);
-    let mut claimed = Claimed { fresh: vec![], unsent: vec![], conflicting: vec![], states };
+    let mut claimed =
+        Claimed { fresh: vec![], unsent: vec![], duplicates: vec![], conflicting: vec![], states };
     for (standing, indices) in standings.into_iter().zip(copies.into_values()) {
         let mut is_fresh = standing == Standing::Fresh;
         let (right, mut unsent) = match standing {
@@ -63,7 +65,7 @@ pub(crate) async fn claim<D: Domain, U: Unit<D>>(
             } else if std::mem::take(&mut is_fresh) {
                 claimed.fresh.push(index);
             } else {
-                metrics::duplicate(arrival.kind);
+                claimed.duplicates.push(arrival.kind);
                 claimed.unsent.append(&mut unsent);
             }
         }

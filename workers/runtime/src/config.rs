@@ -17,6 +17,7 @@ use crate::lane::BatchLimits;
 use crate::letter::LETTER_BODY_MAX;
 use crate::retry::{Attempts, Ladder};
 use crate::telemetry::{LogFilter, LogFormat};
+use crate::trace;
 
 /// Where a server is and how to get in. Its `Debug` shows no password.
 #[derive(Clone)]
@@ -51,8 +52,8 @@ impl Address {
     pub fn is_secured(&self) -> bool {
         let ssl_mode = self.url.query_pairs().find(|(name, _)| name == "sslmode");
         match self.url.scheme() {
-            "amqps" => true,
-            "amqp" => false,
+            "amqps" | "https" => true,
+            "amqp" | "http" => false,
             // Anything but `disable` is taken as `verify-full`: there is no half security here.
             _ => ssl_mode.is_some_and(|(_, mode)| mode != "disable"),
         }
@@ -98,6 +99,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What the log lets through.
     pub log_filter: LogFilter,
+    /// Where traces go, if anywhere.
+    pub traces: Option<trace::settings::Settings>,
 }
 
 /// How much longer than the ladder the inbox has to remember at least: a copy of a message may lie
@@ -110,7 +113,7 @@ const COPY_MAY_LIE: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct ConfigErrors(pub Vec<String>);
 
 /// Variables that belong to other programs of ours and are no mistake here.
-const FOREIGN: [&str; 7] = [
+const FOREIGN: [&str; 8] = [
     "ORDERLY_MANAGEMENT_URL",
     "ORDERLY_OPERATOR",
     "ORDERLY_TEST_NODES",
@@ -118,6 +121,7 @@ const FOREIGN: [&str; 7] = [
     "ORDERLY_MANAGEMENT_PORT",
     "ORDERLY_DATABASE_PORT",
     "ORDERLY_PROMETHEUS_PORT",
+    "ORDERLY_GRAFANA_PORT",
 ];
 
 impl Config {
@@ -132,11 +136,12 @@ impl Config {
         config.ok_or_else(|| ConfigErrors(vec!["configuration incomplete".to_owned()]))
     }
 
-    /// The names of all variables that the worker of `party` reads.
+    /// The names of all variables of ours that the worker of `party` reads.
     pub fn variables(party: Party) -> Vec<String> {
         let mut reader = Reader::new([]);
         // It comes to nothing without addresses, but it asks for every variable.
         let _ = Self::from_reader(party, &mut reader);
+        reader.known.retain(|name| name.starts_with(OURS));
         reader.known
     }
 
@@ -166,7 +171,9 @@ impl Config {
             reader.refuse("ORDERLY_INBOX_RETENTION_DAYS", text);
         }
         let letter_days = reader.within("ORDERLY_DEAD_RETENTION_DAYS", 30u64, 1..=3650);
-        reader.check_plaintext(&[broker.as_ref(), database.as_ref()]);
+        let traces = trace::settings::Settings::read(reader, &format!("orderly-{party}"));
+        let collector = traces.as_ref().map(|traces| &traces.endpoint);
+        reader.check_plaintext(&[broker.as_ref(), database.as_ref(), collector]);
         Some(Self {
             http,
             batch,
@@ -191,6 +198,7 @@ impl Config {
             },
             log_format: reader.value("ORDERLY_LOG_FORMAT", LogFormat::default()),
             log_filter: reader.value("ORDERLY_LOG", LogFilter::default()),
+            traces,
             broker: broker?,
             database: database?,
         })
@@ -208,6 +216,9 @@ fn default_http(party: Party) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
+/// How the names of our variables begin.
+const OURS: &str = "ORDERLY_";
+
 /// Reads variables and collects what is wrong with them.
 pub struct Reader {
     variables: BTreeMap<String, String>,
@@ -216,9 +227,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of all variables that begin with `ORDERLY_`.
+    /// A reader of all variables that begin with `ORDERLY_`, and of OpenTelemetry's.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let ours = variables.into_iter().filter(|(name, _)| name.starts_with("ORDERLY_"));
+        let is_read = |name: &str| name.starts_with(OURS) || name.starts_with("OTEL_");
+        let ours = variables.into_iter().filter(|(name, _)| is_read(name));
         Self { variables: ours.collect(), known: vec![], problems: vec![] }
     }
 
@@ -335,7 +347,8 @@ impl Reader {
 
     /// All problems, unknown variables included.
     pub fn finish(mut self) -> Result<(), ConfigErrors> {
-        for name in self.variables.keys() {
+        // Of OpenTelemetry's there are many that are meant for other programs.
+        for name in self.variables.keys().filter(|name| name.starts_with(OURS)) {
             let is_shared = ["ORDER", "STOCK", "PAYMENT"].iter().any(|party| {
                 name.strip_prefix("ORDERLY_").and_then(|name| name.strip_prefix(party)).is_some_and(
                     |rest| {
@@ -352,7 +365,7 @@ impl Reader {
     }
 }
 
-fn decode_percent(text: &str) -> String {
+pub(crate) fn decode_percent(text: &str) -> String {
     url::form_urlencoded::parse(format!("p={}", text.replace('+', "%2B")).as_bytes())
         .next()
         .map(|(_, value)| value.into_owned())

@@ -15,6 +15,7 @@ use orderly_contracts::{Message, Refusal};
 
 use crate::clock::Micros;
 use crate::store::Changes;
+use crate::trace::context::TraceParent;
 
 /// A worker's decisions: pure, synchronous, the same for any split of its inputs into batches.
 pub trait Domain: Send + Sync + Sized + 'static {
@@ -35,6 +36,9 @@ pub trait Domain: Send + Sync + Sized + 'static {
 
     /// What a due timer says; `None` if the timer means nothing to this worker.
     fn due(timer: &Timer) -> Option<Self::Input>;
+
+    /// What an input is about, such as an order: the property `correlation_id` of what follows.
+    fn about(input: &Self::Input) -> &str;
 
     /// The keys of all states that [`decide`](Self::decide) may look at.
     fn keys(input: &Self::Input) -> Vec<Self::Key>;
@@ -57,6 +61,12 @@ pub trait Domain: Send + Sync + Sized + 'static {
     fn leads_to(state: &Self::State) -> Vec<Self::Key> {
         let _ = state;
         vec![]
+    }
+
+    /// Shows on the worker's own [meters](crate::metrics::catalogue) what a record means that has
+    /// just been committed. It decides nothing.
+    fn meter(entry: &Self::Entry) {
+        let _ = entry;
     }
 
     /// What follows from `arrival`, given what is known so far.
@@ -93,10 +103,12 @@ pub struct Cause {
 /// What a message hands on to the messages that follow from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
-    /// The W3C trace context.
-    pub traceparent: Option<String>,
+    /// Where it stands in a trace.
+    pub trace: Option<TraceParent>,
     /// The vendors' part of the W3C trace context.
     pub tracestate: Option<String>,
+    /// Whether spans are made of it here, so that what follows has a place of its own in the trace.
+    pub is_followed: bool,
     /// When the order was placed.
     pub placed_at: Option<Micros>,
 }

@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
+use orderly_contracts::Reason;
+
 use crate::broker::{Acks, Broker, BrokerError, Deliveries};
 use crate::clock::Clock;
 use crate::domain::Domain;
 use crate::health::Health;
 use crate::letter::Letter;
+use crate::metrics;
 use crate::stop::Stop;
 use crate::store::{Store, StoreError};
 use crate::topology::dead_queue;
@@ -68,10 +71,20 @@ impl<B: Broker, S> Drain<B, S> {
                 letters.push(Letter::read(delivery, &self.worker, self.clock.now()));
             }
             file(&*self.store, &letters).await?;
+            given_up_by_the_broker(&letters).for_each(|queue| {
+                metrics::dead_letter(queue, Reason::DeliveryLimit);
+            });
             acks.ack_up_to(last).await?;
         }
         Ok(acks.close().await?)
     }
+}
+
+/// The queues of letters that no worker has counted.
+fn given_up_by_the_broker(letters: &[Letter]) -> impl Iterator<Item = &str> {
+    let explanations = letters.iter().map(|letter| &letter.explanation);
+    let theirs = explanations.filter(|one| one.reason == Reason::DeliveryLimit);
+    theirs.map(|one| one.queue.as_str())
 }
 
 /// Files letters together; if the database refuses what is in them, one by one, and those that it

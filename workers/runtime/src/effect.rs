@@ -8,21 +8,23 @@ use futures_util::stream::FuturesUnordered;
 use orderly_contracts::routes::Party;
 use orderly_contracts::{Reason, Refusal};
 
+use crate::account;
 use crate::batch::Processed;
 use crate::breaker::BreakerLimits;
 use crate::broker::{Broker, BrokerError, Deliveries};
 use crate::clock::{Clock, Entropy, Micros};
 use crate::domain::{Arrival, Output};
-use crate::fold::compose_answer;
+use crate::fold::{Fate, compose_answer};
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::letter::Letter;
 use crate::message::{Delivery, Outgoing};
-use crate::metrics;
+use crate::metrics::{self, Waits};
 use crate::outlet::Outlet;
-use crate::reception::{Received, Reception};
+use crate::reception::{Content, Received, Reception};
 use crate::retry::{Ladder, Past, Setback};
 use crate::stop::Stop;
+use crate::trace;
 use crate::trouble::Trouble;
 use crate::valve::Valve;
 
@@ -157,12 +159,20 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
     /// Makes one call; whatever comes of it is a message to publish.
     async fn handle(&self, delivery: Delivery) -> Handled {
         let now = self.clock.now();
-        let Received { delivery, content, .. } = self.reception.receive(delivery, now);
+        let received = self.reception.receive(delivery, now);
+        let waits = Waits::begin(self.reception.queue, std::slice::from_ref(&received));
+        let Received { mut delivery, content, .. } = received;
         let (outgoing, has_failed) = match content {
             Err(refusal) => (vec![self.letter(&delivery, &refusal)], false),
-            Ok(content) => self.call(&delivery, &content.arrival).await,
+            Ok(Content { mut arrival, .. }) => {
+                let about = delivery.properties.correlation_id.clone().unwrap_or_default();
+                let cause = &arrival.cause.id;
+                trace::follow(&mut delivery.properties, &mut arrival.context, cause, &about);
+                self.call(&delivery, &arrival).await
+            }
         };
-        let processed = Processed { outgoing, tags: vec![delivery.tag], ..Processed::default() };
+        let processed =
+            Processed { outgoing, tags: vec![delivery.tag], waits, ..Processed::default() };
         Handled { processed, has_failed }
     }
 
@@ -173,6 +183,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
     ) -> (Vec<Outgoing>, bool) {
         let started = std::time::Instant::now();
         let attempt = Past::of(delivery).attempts;
+        let queue = self.reception.queue;
         let outcome = tokio::select! {
             biased;
             outcome = self.effect.call(&arrival.input, attempt) => outcome,
@@ -181,20 +192,25 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         let why = match outcome {
             Ok(answer) => {
                 metrics::effect("answered", started.elapsed());
+                metrics::message(queue, arrival.kind, &Fate::Done);
+                account::answered(delivery, queue, (arrival.at, self.clock.now()));
                 return (vec![compose_answer(E::PARTY, arrival, answer)], false);
             }
             Err(why) => why,
         };
         metrics::effect("failed", started.elapsed());
         let now = self.clock.now();
-        let queue = self.reception.queue;
         let copy = self.ladder.next_attempt(delivery, queue, Setback::Outside, now, &*self.entropy);
         if let Some(copy) = copy {
-            metrics::retry(queue);
+            metrics::retry(queue, &copy);
+            account::postponed(delivery, queue, (arrival.at, now), &why);
+            metrics::message(queue, arrival.kind, &Fate::Retry(why));
             return (vec![copy], true);
         }
         let text = format!("every attempt failed, the last one so: {why}");
-        let letter = self.letter(delivery, &Refusal::new(Reason::Exhausted, text));
+        let refusal = Refusal::new(Reason::Exhausted, text);
+        let letter = self.letter(delivery, &refusal);
+        metrics::message(queue, arrival.kind, &Fate::Dead(refusal));
         let answer = self.effect.exhausted(&arrival.input);
         // The letter goes first: if only one of the two gets out, the other is repeated with it.
         (vec![letter, compose_answer(E::PARTY, arrival, answer)], true)
@@ -203,8 +219,10 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
     fn letter(&self, delivery: &Delivery, refusal: &Refusal) -> Outgoing {
         let queue = self.reception.queue;
         metrics::dead_letter(queue, refusal.reason);
-        tracing::warn!(queue, reason = refusal.reason.code(), "call given up: {}", refusal.text);
-        Letter::about(delivery, queue, &self.worker, refusal, self.clock.now()).outgoing()
+        let now = self.clock.now();
+        let letter = Letter::about(delivery, queue, &self.worker, refusal, now);
+        account::given_up(delivery, queue, &letter, (now, now));
+        letter.outgoing()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::domain::{
 };
 use crate::message::{Outgoing, Properties};
 use crate::store::Work;
+use crate::trace::context::{SpanId, TraceParent};
 
 /// The namespace of all derived ids.
 const NAMESPACE: Uuid = uuid!("6f2a6c1e-7d0b-5b43-9c8e-0f6d2b1a9e57");
@@ -126,29 +127,34 @@ pub fn timer_cause(timer: &Timer) -> Cause {
 pub fn compose_answer<I>(party: Party, arrival: &Arrival<I>, answer: Output) -> Outgoing {
     let Cause { source, id } = &arrival.cause;
     let name = [format!("{party}/{source}/{id}/answer/").as_bytes(), &answer.body].concat();
-    let mut outgoing = compose(party, arrival, 0, answer);
-    outgoing.properties.message_id = Some(Uuid::new_v5(&NAMESPACE, &name).to_string());
-    outgoing
+    compose_as(Uuid::new_v5(&NAMESPACE, &name), party, arrival, answer)
 }
 
 /// An output as it goes onto the wire.
 pub fn compose<I>(party: Party, arrival: &Arrival<I>, ordinal: usize, output: Output) -> Outgoing {
+    compose_as(derived_id(party.name(), &arrival.cause, ordinal), party, arrival, output)
+}
+
+fn compose_as<I>(id: Uuid, party: Party, arrival: &Arrival<I>, output: Output) -> Outgoing {
     let route = route(output.kind).expect("every contract message has a route");
-    let worker = party.name();
+    let id = id.to_string();
+    // Its place in the trace follows from its id: it is the same whenever this is decided.
+    let own_place = |sent: TraceParent| sent.at(SpanId::of_publishing(&id));
+    let context = &arrival.context;
+    let trace = context.trace.map(|sent| if context.is_followed { own_place(sent) } else { sent });
     let mut properties = Properties {
         correlation_id: Some(output.correlation),
         timestamp: u64::try_from(arrival.at.0 / 1_000_000).ok(),
-        app_id: Some(format!("orderly-{worker}")),
-        ..Properties::of(output.kind, derived_id(worker, &arrival.cause, ordinal).to_string())
+        app_id: Some(format!("orderly-{party}")),
+        ..Properties::of(output.kind, id)
     };
     properties.set_header(CAUSATION_ID, arrival.cause.id.as_str());
     properties.set_header(SENT_AT, arrival.at.0);
-    let context = &arrival.context;
     if let Some(placed_at) = context.placed_at {
         properties.set_header(PLACED_AT, placed_at.0);
     }
-    if let Some(traceparent) = &context.traceparent {
-        properties.set_header(TRACEPARENT, traceparent.as_str());
+    if let Some(trace) = trace {
+        properties.set_header(TRACEPARENT, trace.to_string());
     }
     if let Some(tracestate) = &context.tracestate {
         properties.set_header(TRACESTATE, tracestate.as_str());

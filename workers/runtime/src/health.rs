@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -18,7 +19,10 @@ struct Condition {
     open: BTreeSet<String>,
     /// Queues that are left alone for a while, because too much of them failed.
     halted: BTreeSet<String>,
-    is_blocked: bool,
+    /// Since when the broker has blocked publishers, if it does.
+    blocked_since: Option<Instant>,
+    /// For how long it did before.
+    was_blocked: Duration,
     is_stopping: bool,
     trouble: Option<String>,
     pause: Option<Pause>,
@@ -45,7 +49,7 @@ impl Health {
             condition.open.clear();
             condition.halted.clear();
             condition.trouble = None;
-            condition.is_blocked = false;
+            condition.block(false);
         });
     }
 
@@ -75,8 +79,7 @@ impl Health {
 
     /// The broker blocks publishers, or not any more.
     pub fn blocked(&self, is_blocked: bool) {
-        metrics::blocked(is_blocked);
-        self.update(|condition| condition.is_blocked = is_blocked);
+        self.update(|condition| condition.block(is_blocked));
     }
 
     /// The session ended in trouble.
@@ -97,14 +100,29 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).readiness()
     }
 
+    /// Brings the metrics up to date with what changes by itself.
+    pub fn tell(&self) {
+        self.update(|_| {});
+    }
+
     fn update(&self, change: impl FnOnce(&mut Condition)) {
         let mut condition = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut condition);
         metrics::ready(condition.readiness().ready);
+        metrics::blocked(condition.blocked_since.is_some(), condition.blocked_in_all());
     }
 }
 
 impl Condition {
+    fn block(&mut self, is_blocked: bool) {
+        self.was_blocked = self.blocked_in_all();
+        self.blocked_since = is_blocked.then(Instant::now);
+    }
+
+    fn blocked_in_all(&self) -> Duration {
+        self.was_blocked + self.blocked_since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
     fn readiness(&self) -> Readiness {
         let missing: Vec<_> = self.expected.difference(&self.open).map(String::as_str).collect();
         let reason = if self.is_stopping {
@@ -118,7 +136,7 @@ impl Condition {
         } else if !self.halted.is_empty() {
             let halted: Vec<_> = self.halted.iter().map(String::as_str).collect();
             Some(format!("pausing because too much fails: {}", halted.join(", ")))
-        } else if self.is_blocked {
+        } else if self.blocked_since.is_some() {
             Some("the broker blocks publishers: memory or disk alarm".to_owned())
         } else {
             None

@@ -9,38 +9,35 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::health::Health;
-use crate::metrics::{BATCH_BUCKETS, SECONDS_BUCKETS, describe};
+use crate::metrics::Exporter;
 use crate::telemetry;
 use crate::visit::Visits;
 
-/// How often histograms are tidied up.
-const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+/// How often histograms are tidied up, so that a scrape finds little left to do.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 struct Page {
     health: Health,
-    metrics: PrometheusHandle,
+    metrics: Exporter,
 }
 
-/// Binds `address`, installs the recorder of metrics, and serves until the process ends.
+/// Binds `address`, and serves until the process ends.
 pub async fn serve(
     address: SocketAddr,
-    worker: &'static str,
     health: Health,
+    metrics: Exporter,
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    let metrics = install_recorder().map_err(io::Error::other)?;
-    describe(worker);
     let upkeep = metrics.clone();
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(UPKEEP_PERIOD).await;
-            upkeep.run_upkeep();
+            upkeep.tidy_up();
             telemetry::tell_dropped();
         }
     });
@@ -53,13 +50,6 @@ pub async fn serve(
     Ok(bound)
 }
 
-fn install_recorder() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?
-        .set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), &BATCH_BUCKETS)?
-        .install_recorder()
-}
-
 async fn readyz(State(page): State<Page>) -> impl IntoResponse {
     let readiness = page.health.readiness();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -68,6 +58,7 @@ async fn readyz(State(page): State<Page>) -> impl IntoResponse {
 }
 
 async fn metrics_page(State(page): State<Page>) -> impl IntoResponse {
+    page.health.tell();
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], page.metrics.render())
 }

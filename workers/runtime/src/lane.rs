@@ -16,7 +16,7 @@ use crate::domain::Domain;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::message::Delivery;
-use crate::metrics;
+use crate::metrics::{self, Waits};
 use crate::outlet::Outlet;
 use crate::reception::{Received, Reception};
 use crate::stop::Stop;
@@ -181,7 +181,11 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let started = std::time::Instant::now();
         let size = received.len();
         let newest = newest_answer(&received);
-        let processed = self.processor.process(received, sent).await?;
+        let waits = Waits::begin(self.reception.queue, &received);
+        let mut processed = self.processor.process(received, sent).await?;
+        if processed.left.is_none() {
+            processed.waits = waits;
+        }
         self.watermark.raise(newest);
         metrics::batch(self.reception.queue, size, started.elapsed());
         Ok(Next::Batch(processed))

@@ -1,10 +1,12 @@
 //! Everything about a worker that is not about orders, stock or money.
 
+mod account;
 pub mod amqp;
 pub mod batch;
 pub mod breaker;
 pub mod broker;
 mod care;
+mod census;
 mod claims;
 pub mod clock;
 pub mod config;
@@ -36,6 +38,7 @@ pub mod store;
 pub mod telemetry;
 pub mod timers;
 pub mod topology;
+pub mod trace;
 pub mod trouble;
 pub mod upkeep;
 mod valve;

@@ -4,9 +4,11 @@ use uuid::Uuid;
 
 use crate::batch::Processed;
 use crate::broker::{Acks, BrokerError, Confirmation, Publisher};
+use crate::clock::{Clock, Micros, SystemClock};
 use crate::message::Outgoing;
 use crate::metrics;
 use crate::settlement::Settlement;
+use crate::trace;
 
 /// The most messages that wait for their confirms at once; beyond it, only latency grows.
 const WINDOW: usize = 1_000;
@@ -32,7 +34,7 @@ impl<P: Publisher, A: Acks> Outlet<P, A> {
         &mut self,
         processed: Option<Processed>,
     ) -> Result<Vec<Uuid>, BrokerError> {
-        let Some(Processed { outgoing, tags, batches, .. }) = processed else {
+        let Some(Processed { outgoing, tags, batches, waits, .. }) = processed else {
             return Ok(vec![]);
         };
         publish_all(&mut self.publisher, &outgoing).await?;
@@ -42,6 +44,7 @@ impl<P: Publisher, A: Acks> Outlet<P, A> {
         if self.settlement.ackable() >= self.enough {
             self.acknowledge().await?;
         }
+        waits.end();
         Ok(batches)
     }
 
@@ -91,6 +94,11 @@ pub async fn publish_all<P: Publisher>(
         if confirmations.len() != window.len() {
             return Err(BrokerError::Unavailable("fewer confirms than publishes".to_owned()));
         }
+        trace::record(|tracer| {
+            let ended = SystemClock.now();
+            let took = i64::try_from(started.elapsed().as_micros()).unwrap_or_default();
+            tracer.published(window, (Micros(ended.0 - took), ended))
+        });
     }
     Ok(())
 }

@@ -11,9 +11,10 @@ use crate::domain::{Arrival, Cause, Context};
 use crate::message::{Delivery, HeaderValue, Properties};
 use crate::retry::Past;
 use crate::topology::RETURN;
+use crate::trace::context::TraceParent;
 
-/// The longest trace header that is handed on; W3C asks for 512.
-const TRACE_BYTES_MAX: usize = 512;
+/// The longest `tracestate` that is handed on; W3C asks for 512.
+const STATE_BYTES_MAX: usize = 512;
 /// The largest headers that can be handed on: a copy must still fit into one AMQP frame.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
@@ -165,16 +166,20 @@ fn message_id(properties: &Properties) -> Result<MessageId, Refusal> {
 }
 
 fn context(properties: &Properties, at: Micros) -> Context {
-    let trace = |name| {
-        let text = properties.text_header(name)?;
-        let is_fit = text.len() <= TRACE_BYTES_MAX && text.bytes().all(|b| (32..127).contains(&b));
-        is_fit.then(|| text.to_owned())
-    };
+    let trace = properties.text_header(TRACEPARENT).and_then(TraceParent::parse);
+    let state = || properties.text_header(TRACESTATE).filter(|state| is_fit(state));
     let placed_at = properties.int_header(PLACED_AT).or(properties.int_header(SENT_AT));
     Context {
-        traceparent: trace(TRACEPARENT),
-        tracestate: trace(TRACESTATE),
+        trace,
+        // Without a trace it means nothing.
+        tracestate: trace.and_then(|_| state()).map(str::to_owned),
+        is_followed: false,
         // A sender's clock is not trusted with the future.
         placed_at: Some(placed_at.map_or(at, |us| Micros(us).min(at))),
     }
+}
+
+/// Whether a `tracestate` may be handed on: what is in it is the vendors' business.
+fn is_fit(state: &str) -> bool {
+    state.len() <= STATE_BYTES_MAX && state.bytes().all(|byte| (32..127).contains(&byte))
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::batch::Processor;
 use crate::broker::{Broker, BrokerError};
 use crate::care::Care;
+use crate::census::Census;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::domain::Domain;
@@ -111,10 +112,10 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             () = self.stop.requested() => return Ok(()),
         };
         let started = self.clock.now();
-        metrics::session();
         let (pause, not_paused) = self.pause_watch();
         // Before anything is consumed: a paused worker takes nothing, not even for a moment.
         pause.look::<D>().await?;
+        metrics::connected(true);
         let mut tasks = Tasks::new();
         tasks.spawn(pause.run::<D>());
         let care = Care::after(past.short_sessions, started);
@@ -127,6 +128,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         // What is unsettled goes back to its queue now, once, and not when a timeout finds it.
         tasks.shutdown().await;
         broker.close().await;
+        metrics::connected(false);
         if self.clock.now() - started > GOOD_SESSION {
             *past = Past::default();
         } else {
@@ -173,6 +175,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         }
         tasks.spawn(self.timers(broker, watermark.clone(), not_paused.clone()).run());
         tasks.spawn(self.upkeep(broker).run::<D>());
+        tasks.spawn(self.census().run::<D>());
         let consumers = self.consumers(broker, not_paused, &has_room, &watermark, care);
         let count = consumers.len();
         for (place, consumer) in consumers.into_iter().enumerate() {
@@ -289,6 +292,14 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
             sweep_after: self.config.sweep_after,
             retention: self.config.inbox_retention,
             letter_retention: self.config.letter_retention,
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn census(&self) -> Census<P::Store> {
+        Census {
+            store: self.servers.store().clone(),
+            clock: self.clock.clone(),
             stop: self.stop.clone(),
         }
     }

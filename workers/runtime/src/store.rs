@@ -10,6 +10,7 @@ use crate::clock::Micros;
 use crate::domain::{Cause, Domain, Timer, TimerChange};
 use crate::letter::Letter;
 use crate::message::Outgoing;
+use crate::metrics::Reading;
 use crate::pause::Pause;
 
 /// A failure of the store, by what it means for the batch in hand.
@@ -193,6 +194,13 @@ pub trait Store<D: Domain>: Send + Sync + 'static {
 
     /// How much work is in progress and moving, up to `limit`: what the intake of new work heeds.
     fn in_progress(&self, limit: u32) -> impl Future<Output = Result<u32, StoreError>> + Send;
+
+    /// What the gauges of the database show. Those that take long to read are among them only if
+    /// `is_full`.
+    fn census(
+        &self,
+        is_full: bool,
+    ) -> impl Future<Output = Result<Vec<Reading>, StoreError>> + Send;
 }
 
 /// One transaction over one batch. After an error, or when dropped, nothing of it remains.

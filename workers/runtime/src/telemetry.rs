@@ -9,6 +9,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::metrics;
 
@@ -37,13 +40,13 @@ impl std::str::FromStr for LogFormat {
     }
 }
 
-/// What the log is to let through, such as `info` or `debug,lapin=off`.
+/// What the log is to let through, such as `info` or `info,orderly_runtime=debug`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(String);
 
 impl Default for LogFilter {
     fn default() -> Self {
-        Self("info,lapin=off".to_owned())
+        Self("info".to_owned())
     }
 }
 
@@ -53,9 +56,9 @@ impl std::str::FromStr for LogFilter {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match EnvFilter::try_new(text) {
             Ok(_) => Ok(Self(text.to_owned())),
-            Err(_) => {
-                Err("levels are error, warn, info, debug, trace and off, as in info,lapin=off")
-            }
+            Err(_) => Err(
+                "levels are error, warn, info, debug, trace and off, as in info,orderly_stock=debug",
+            ),
         }
     }
 }
@@ -69,13 +72,15 @@ pub fn begin(format: LogFormat, filter: &LogFilter) {
         .finish(io::stdout());
     DROPPED.get_or_init(|| writer.error_counter());
     *GUARD.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
-    let filter = EnvFilter::new(&filter.0);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    let log = log.with_writer(writer);
-    match format {
-        LogFormat::Json => log.json().flatten_event(true).init(),
-        LogFormat::Text => log.with_ansi(io::stdout().is_terminal()).init(),
-    }
+    // Libraries log what they handle: a returned message with its body, a login with its password.
+    let is_ours = filter_fn(|about| about.target().starts_with("orderly"));
+    let filter = EnvFilter::new(&filter.0).and(is_ours);
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(writer);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.with_ansi(io::stdout().is_terminal()).boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     // The text of a panic may quote what it choked on, so only its place is told.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -115,7 +120,7 @@ mod tests {
         for wrong in ["order=verbose", "info,a=b=c", "info,[{"] {
             assert!(wrong.parse::<LogFilter>().is_err(), "{wrong}");
         }
-        for right in ["info", "debug,lapin=off", "orderly_runtime=trace", "off", "WARN"] {
+        for right in ["info", "debug,orderly_stock=off", "orderly_runtime=trace", "off", "WARN"] {
             assert!(right.parse::<LogFilter>().is_ok(), "{right}");
         }
     }

@@ -18,6 +18,7 @@ use crate::metrics;
 use crate::outlet::publish_all;
 use crate::stop::Stop;
 use crate::store::{Claim, DueTimer, Entered, Standing, Store, StoreError, Unit, Work, give_up};
+use crate::trace;
 use crate::trouble::Trouble;
 
 /// The most timers in one batch.
@@ -179,18 +180,29 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
             .iter()
             .zip(standings)
             .filter(|(_, standing)| *standing == Standing::Fresh)
-            .map(|((arrival, _), _)| arrival)
+            .map(|(fresh, _)| fresh)
             .collect();
+        let inputs: Vec<_> = fresh.iter().map(|(arrival, _)| arrival).collect();
         // One that nobody understands may be of a newer version, which runs beside this one.
         let has_failed = |timer: &Timer, work: &Work<D>| {
             D::due(timer).is_none() || work.disclaimed.contains(&timer_cause(timer))
         };
-        let Folded { mut work, .. } = fold(&*self.domain, batch, &fresh, States::new(keys, states));
+        let Folded { mut work, .. } =
+            fold(&*self.domain, batch, &inputs, States::new(keys, states));
         // A timer that another replica fired goes as well.
         let spent = timers.iter().filter(|timer| !has_failed(timer, &work));
         work.spent = spent.cloned().collect();
         unit.leave(&work).await?;
         metrics::timers("fired", work.spent.len());
+        work.entries.iter().for_each(D::meter);
+        let ended = self.clock.now();
+        tracing::info!(%batch, timers = work.spent.len(), "timers fired");
+        trace::record(|tracer| {
+            let fired = fresh.iter().filter(|(_, timer)| !has_failed(timer, &work));
+            fired
+                .filter_map(|(arrival, timer)| tracer.fired(timer, &arrival.context, (at, ended)))
+                .collect::<Vec<_>>()
+        });
         Ok(Fired {
             batch,
             failed: timers.iter().filter(|timer| has_failed(timer, &work)).cloned().collect(),
@@ -208,5 +220,9 @@ struct Fired {
 
 fn arrival<D: Domain>(timer: &Timer, at: Micros) -> Option<Arrival<D::Input>> {
     let input = D::due(timer)?;
-    Some(Arrival { cause: timer_cause(timer), kind: TIMER, at, context: Context::default(), input })
+    let (cause, mut context) = (timer_cause(timer), Context::default());
+    if let Some(tracer) = trace::tracer() {
+        tracer.enter(&mut context, &cause.id, &timer.owner);
+    }
+    Some(Arrival { cause, kind: TIMER, at, context, input })
 }

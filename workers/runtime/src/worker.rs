@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use orderly_contracts::routes::Party;
 use refinery::Runner;
@@ -15,6 +16,7 @@ use crate::domain::{Domain, Output};
 use crate::effect::Effect;
 use crate::health::Health;
 use crate::http;
+use crate::metrics;
 use crate::postgres::tables::Tables;
 use crate::reception::Decode;
 use crate::servers::{OwnServers, Servers};
@@ -22,6 +24,10 @@ use crate::session::Session;
 use crate::stack;
 use crate::stop::{self, Stopper};
 use crate::telemetry;
+use crate::trace;
+
+/// How long a stop may wait for a collector, if its deadline lasts that long.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// A worker: a domain, its tables, their migrations, and perhaps calls to the outside.
 pub struct Worker<D, T, E: Effect = NoEffect> {
@@ -125,6 +131,8 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
             }
         }
         telemetry::begin(config.log_format, &config.log_filter);
+        // One thread: to hand a task from one to another costs more than most tasks do here, and who
+        // needs more than a processor starts another replica.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -139,6 +147,12 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
         config: Arc<Config>,
         wrap: impl FnOnce(OwnServers<T>) -> P,
     ) -> ExitCode {
+        if let Some(traces) = config.traces.clone()
+            && let Err(problem) = trace::begin(D::PARTY.name(), traces)
+        {
+            tracing::error!(problem, "traces can't be exported");
+            return ExitCode::from(2);
+        }
         let health = Health::default();
         let (stopper, stop) = stop::channel();
         if let Err(error) = obey_signals(stopper, health.clone()) {
@@ -146,7 +160,9 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
             return ExitCode::FAILURE;
         }
         let worker = D::PARTY.name();
-        match http::serve(config.http, worker, health.clone()).await {
+        let place = metrics::Place { party: D::PARTY, rungs: config.ladder.rungs().len() };
+        let exporter = metrics::install(&place).expect("a process is one worker");
+        match http::serve(config.http, health.clone(), exporter).await {
             Ok(address) => tracing::info!(worker, %address, "health and metrics are served"),
             Err(error) => {
                 tracing::error!("can't serve health and metrics on {}: {error}", config.http);
@@ -172,7 +188,16 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
             health,
             stop,
         };
-        session.supervise().await;
+        let asked = async {
+            session.stop.requested().await;
+            Instant::now()
+        };
+        let ((), asked) = tokio::join!(session.supervise(), asked);
+        let left = session.config.drain_deadline.saturating_sub(asked.elapsed());
+        let spans = trace::end(left.min(LAST_SPANS));
+        if spans > 0 {
+            tracing::warn!(spans, "spans of traces were lost: the collector was away or too slow");
+        }
         tracing::info!(worker, "stopped");
         ExitCode::SUCCESS
     }

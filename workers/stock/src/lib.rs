@@ -62,6 +62,16 @@ impl Domain for Stock {
         (timer.step == EXPIRE).then_some(Input::ExpiryDue(order))
     }
 
+    fn about(input: &Input) -> &str {
+        match input {
+            Input::Reserve(order, _)
+            | Input::OrderConfirmed(order, _)
+            | Input::Release(order)
+            | Input::ExpiryDue(order) => order.as_str(),
+            Input::Adjust(command) => command.adjustment_id.as_str(),
+        }
+    }
+
     fn keys(input: &Input) -> Vec<Key> {
         let reservation = |order: &OrderId| Key::Reservation(order.clone());
         match input {

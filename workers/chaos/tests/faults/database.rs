@@ -202,7 +202,7 @@ async fn batches_in_any_order_of_articles_never_deadlock() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadlock_with_a_stranger_is_tried_again() -> Result<()> {
-    let mut system = system(&[("ORDERLY_LOG", "info,orderly_runtime=debug,lapin=off")]).await?;
+    let mut system = system(&[("ORDERLY_LOG", "info,orderly_runtime=debug")]).await?;
     let names = stock_many(&system).await?;
     let stranger = &system.databases.stock;
     // Whoever waits for the shorter time finds the deadlock, and is its victim.
@@ -233,7 +233,7 @@ async fn a_deadlock_with_a_stranger_is_tried_again() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serialization_failures_are_tried_again() -> Result<()> {
-    let settings = [("ORDERLY_LOG", "info,orderly_runtime=debug,lapin=off")];
+    let settings = [("ORDERLY_LOG", "info,orderly_runtime=debug")];
     let mut system = System::prepare(TestBed::new()?, &settings).await?;
     let name = system.bed().database("stock");
     let sql =
@@ -252,7 +252,7 @@ async fn serialization_failures_are_tried_again() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schema_that_changes_under_the_workers_is_read_anew() -> Result<()> {
-    let mut system = system(&[("ORDERLY_LOG", "info,orderly_runtime=debug,lapin=off")]).await?;
+    let mut system = system(&[("ORDERLY_LOG", "info,orderly_runtime=debug")]).await?;
     let mut all = Vec::new();
     let changes = [
         "ALTER TABLE orders ADD COLUMN remark text",

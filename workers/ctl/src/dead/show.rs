@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::drawer;
+use super::drawer::{self, Drawer};
 use super::log::{self, Action};
 use super::plain::{self, escaped, hex, visible};
 use crate::cli::Service;
@@ -57,27 +57,93 @@ const EDITED: &str = "
     FROM dead_letters AS known WHERE id = $1 AND edited_as IS NOT NULL";
 
 pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<ExitCode> {
-    let statement = format!("{LETTER} WHERE id = $1");
     for drawer in drawer::open(settings, arguments.service, &[]).await? {
-        let Some(row) = drawer.client.query_opt(&statement, &[&arguments.id]).await? else {
+        let Some(letter) = Letter::read(&drawer, arguments.id).await? else {
             continue;
         };
-        let edited = drawer.client.query_opt(EDITED, &[&arguments.id]).await?;
-        let edited: Option<String> = edited.map(|row| row.get(0));
-        let history = log::actions(&drawer, Some(&[arguments.id]), 1_000).await?;
         if arguments.raw {
-            output::bytes(row.get("body"))?;
+            output::bytes(letter.row.get("body"))?;
         } else if arguments.json {
-            let mut document = document(drawer.party, &row)?;
-            document["history"] = json!(history);
-            document["edit_outcome"] = json!(edited);
+            let mut document = document(letter.party, &letter.row)?;
+            document["history"] = json!(letter.history);
+            document["edit_outcome"] = json!(letter.edited);
             plain::json(&document)?;
         } else {
-            print(drawer.party, &row, edited.as_deref(), &history)?;
+            output::line(letter.text()?)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     bail!("there is no dead letter {}", arguments.id);
+}
+
+/// A letter with what was done about it.
+pub(crate) struct Letter {
+    party: Party,
+    row: Row,
+    edited: Option<String>,
+    history: Vec<Action>,
+}
+
+impl Letter {
+    /// The letter with this id, if the drawer has it.
+    pub(crate) async fn read(drawer: &Drawer, id: Uuid) -> Result<Option<Self>> {
+        let statement = format!("{LETTER} WHERE id = $1");
+        let Some(row) = drawer.client.query_opt(&statement, &[&id]).await? else {
+            return Ok(None);
+        };
+        let edited = drawer.client.query_opt(EDITED, &[&id]).await?;
+        let edited = edited.map(|row| row.get(0));
+        let history = log::actions(drawer, Some(&[id]), 1_000).await?;
+        Ok(Some(Self { party: drawer.party, row, edited, history }))
+    }
+
+    /// The letter for people. Nothing in it does anything to a terminal.
+    pub(crate) fn text(&self) -> Result<String> {
+        let mut lines = Vec::new();
+        self.describe(&mut lines)?;
+        describe_message(&self.row, &mut lines)?;
+        if !self.history.is_empty() {
+            lines.push("history".to_owned());
+        }
+        let actions = self.history.iter().rev();
+        lines.extend(actions.map(|action| format!("  {}", action.sentence())));
+        Ok(lines.join("\n"))
+    }
+
+    fn describe(&self, lines: &mut Vec<String>) -> Result<()> {
+        let row = &self.row;
+        let id: Uuid = row.get("id");
+        let text = |name: &str| row.get::<_, Option<&str>>(name).map(escaped);
+        lines.push(format!("dead letter {id} of the {} worker", self.party));
+        let is_again: bool = row.get("has_failed_again");
+        let status = text("status").unwrap_or_default();
+        lines.push(field(
+            "status",
+            &if is_again { format!("{status}, failed again") } else { status },
+        ));
+        for (label, column) in [
+            ("group", "fingerprint"),
+            ("reason", "reason"),
+            ("text", "explanation"),
+            ("note", "note"),
+            ("queue", "queue"),
+            ("exchange", "exchange"),
+            ("routing key", "routing_key"),
+            ("given up by", "worker"),
+            ("edited as", "edited_as"),
+        ] {
+            lines.extend(text(column).map(|text| field(label, &text)));
+        }
+        lines.extend(self.edited.as_deref().map(|edited| field("the edit", edited)));
+        let edit_of = row.get::<_, Option<Uuid>>("edit_of");
+        lines.extend(edit_of.map(|id| field("edit of", &id.to_string())));
+        lines.push(field("attempts", &row.get::<_, i32>("attempts").to_string()));
+        let times = u64::try_from(row.get::<_, i64>("occurrences"))?;
+        lines.push(field("seen", &output::count(times, "time")));
+        lines.push(field("first at", &moment(row.get("first_at"))));
+        lines.push(field("last at", &moment(row.get("last_at"))));
+        Ok(())
+    }
 }
 
 fn properties(row: &Row) -> Result<Properties> {
@@ -112,61 +178,22 @@ pub(super) fn document(party: Party, row: &Row) -> Result<Value> {
     Ok(document)
 }
 
-fn field(label: &str, text: &str) -> Result<()> {
-    output::line(format!("  {label:<16} {text}"))
+fn field(label: &str, text: &str) -> String {
+    format!("  {label:<16} {text}")
 }
 
-fn print(party: Party, row: &Row, edited: Option<&str>, history: &[Action]) -> Result<()> {
-    let id: Uuid = row.get("id");
-    let text = |name: &str| row.get::<_, Option<&str>>(name).map(escaped);
-    output::line(format!("dead letter {id} of the {party} worker"))?;
-    let is_again: bool = row.get("has_failed_again");
-    let status = text("status").unwrap_or_default();
-    field("status", &if is_again { format!("{status}, failed again") } else { status })?;
-    for (label, column) in [
-        ("group", "fingerprint"),
-        ("reason", "reason"),
-        ("text", "explanation"),
-        ("note", "note"),
-        ("queue", "queue"),
-        ("exchange", "exchange"),
-        ("routing key", "routing_key"),
-        ("given up by", "worker"),
-        ("edited as", "edited_as"),
-    ] {
-        if let Some(text) = text(column) {
-            field(label, &text)?;
-        }
-    }
-    if let Some(edited) = edited {
-        field("the edit", edited)?;
-    }
-    if let Some(id) = row.get::<_, Option<Uuid>>("edit_of") {
-        field("edit of", &id.to_string())?;
-    }
-    field("attempts", &row.get::<_, i32>("attempts").to_string())?;
-    field("seen", &output::count(u64::try_from(row.get::<_, i64>("occurrences"))?, "time"))?;
-    field("first at", &moment(row.get("first_at")))?;
-    field("last at", &moment(row.get("last_at")))?;
-    print_message(row)?;
-    if !history.is_empty() {
-        output::line("history")?;
-    }
-    history.iter().rev().try_for_each(|action| output::line(format!("  {}", action.sentence())))
-}
-
-fn print_message(row: &Row) -> Result<()> {
-    output::line("properties")?;
+fn describe_message(row: &Row, lines: &mut Vec<String>) -> Result<()> {
+    lines.push("properties".to_owned());
     let properties = properties(row)?;
     if let Value::Object(fields) = serde_json::to_value(&properties)? {
         for (name, value) in fields.iter().filter(|(name, _)| *name != "headers") {
             let text = value.as_str().map_or_else(|| value.to_string(), escaped);
-            field(name, &text)?;
+            lines.push(field(name, &text));
         }
     }
-    output::line("headers")?;
+    lines.push("headers".to_owned());
     for (name, value) in properties.headers.iter().flatten() {
-        field(&escaped(name), &value_text(value))?;
+        lines.push(field(&escaped(name), &value_text(value)));
     }
     let body: &[u8] = row.get("body");
     let mut title = format!("body, {} bytes", body.len());
@@ -178,10 +205,11 @@ fn print_message(row: &Row) -> Result<()> {
     if beginning.len() < body.len() {
         title += "; the beginning, --raw writes all";
     }
-    match beginning_as_text(beginning) {
-        Some(text) => output::line(format!("{title}\n{}", visible(text))),
-        None => output::line(format!("{title}, in hex\n{}", hex(beginning))),
-    }
+    lines.push(match beginning_as_text(beginning) {
+        Some(text) => format!("{title}\n{}", visible(text)),
+        None => format!("{title}, in hex\n{}", hex(beginning)),
+    });
+    Ok(())
 }
 
 /// Bytes as a text, if they are one; a character may be cut in two at the end.

@@ -29,7 +29,7 @@ pub struct Arguments {
 }
 
 const ORDER: &str = "\
-SELECT status, reason, version, customer_id, currency, payment_token, lines::text AS lines, total,
+SELECT status, reason, version, customer_id, currency, lines::text AS lines, total,
     owes_release, owes_refund, refunded,
     (extract(epoch FROM placed_at) * 1000000)::bigint AS placed_at,
     (extract(epoch FROM ended_at) * 1000000)::bigint AS ended_at
@@ -49,7 +49,6 @@ struct Order {
     customer_id: Option<String>,
     total: Option<i64>,
     currency: Option<String>,
-    payment_token: Option<String>,
     placed_at: Option<String>,
     ended_at: Option<String>,
     owes_release: bool,
@@ -120,7 +119,6 @@ async fn load(client: &Client, id: &str) -> Result<Option<Order>> {
         customer_id: row.get("customer_id"),
         total: row.get("total"),
         currency: row.get("currency"),
-        payment_token: row.get("payment_token"),
         placed_at: row.get::<_, Option<i64>>("placed_at").map(moment),
         ended_at: row.get::<_, Option<i64>>("ended_at").map(moment),
         owes_release: row.get("owes_release"),
@@ -152,12 +150,9 @@ fn print(order: &Order, has_stock: bool, has_payment: bool) -> Result<()> {
     let reason = reason.unwrap_or_default();
     output::line(format!("order {}: {}{reason}", order.order_id, order.status))?;
     let value = serde_json::to_value(order)?;
-    for (label, field) in [
-        ("customer", "customer_id"),
-        ("payment token", "payment_token"),
-        ("placed at", "placed_at"),
-        ("ended at", "ended_at"),
-    ] {
+    for (label, field) in
+        [("customer", "customer_id"), ("placed at", "placed_at"), ("ended at", "ended_at")]
+    {
         if let Value::String(text) = &value[field] {
             output::line(format!("  {label:<14} {text}"))?;
         }

@@ -10,6 +10,9 @@ use orderly_runtime::broker::{Broker, BrokerError, Confirmation, Publisher};
 use orderly_runtime::clock::{Clock, SystemClock, SystemEntropy};
 use orderly_runtime::message::{Outgoing, Properties};
 use orderly_runtime::retry::Pauses;
+use orderly_runtime::trace;
+use orderly_runtime::trace::context::SpanId;
+use orderly_runtime::trace::tracer::published;
 
 use super::record::Draft;
 use crate::connections::{self, NAME};
@@ -52,8 +55,18 @@ impl<'a> Sender<'a> {
 
     /// Publishes `drafts` as the contract wants them.
     pub async fn send(&mut self, drafts: &[Draft]) -> Result<Vec<Fate>> {
-        let messages: Vec<_> = drafts.iter().map(outgoing).collect();
-        self.deliver(&messages).await
+        let began = SystemClock.now();
+        let (messages, parents): (Vec<_>, Vec<_>) = drafts.iter().map(outgoing).unzip();
+        let fates = self.deliver(&messages).await?;
+        trace::record(|_| {
+            let period = (began, SystemClock.now());
+            let spans = messages.iter().zip(parents).zip(&fates);
+            let spans = spans.filter(|(_, fate)| **fate == Fate::Confirmed);
+            spans
+                .filter_map(move |((one, parent), _)| published(one, parent, period))
+                .collect::<Vec<_>>()
+        });
+        Ok(fates)
     }
 
     /// Publishes `all`; what is not confirmed is published again, under the same ids.
@@ -130,8 +143,8 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// The message as the contract wants it.
-fn outgoing(draft: &Draft) -> Outgoing {
+/// The message as the contract wants it, and the span that led to it, if there is one.
+fn outgoing(draft: &Draft) -> (Outgoing, Option<SpanId>) {
     let now = SystemClock.now().0;
     let mut properties = Properties {
         correlation_id: draft.correlation.clone(),
@@ -143,12 +156,15 @@ fn outgoing(draft: &Draft) -> Outgoing {
     for (name, value) in &draft.headers {
         properties.set_header(name, value.clone());
     }
-    Outgoing {
+    let about = draft.correlation.as_deref().unwrap_or(&draft.message_id);
+    let parent = trace::tracer().and_then(|tracer| tracer.embark(&mut properties, about));
+    let outgoing = Outgoing {
         exchange: route(&draft.kind).map_or(COMMANDS, |route| route.exchange).to_owned(),
         routing_key: draft.routing_key.clone(),
         // Also an event nobody needs is sent by hand for somebody.
         mandatory: true,
         properties,
         body: draft.body.clone(),
-    }
+    };
+    (outgoing, parent)
 }

@@ -19,7 +19,7 @@ const WATCHED: [&str; 7] = [
 ];
 
 /// What the arguments of `queue` ask for, as JSON has it: all of them are texts or whole numbers.
-fn expected(queue: &Queue) -> BTreeMap<&'static str, Value> {
+pub(crate) fn expected(queue: &Queue) -> BTreeMap<&'static str, Value> {
     let to_json = |value: Option<i64>, text: Option<String>| match (value, text) {
         (Some(number), _) => Value::from(number),
         (None, text) => text.map_or(Value::Null, Value::from),
@@ -34,7 +34,7 @@ fn expected(queue: &Queue) -> BTreeMap<&'static str, Value> {
 }
 
 /// What is wrong with `queue`, given the management API's word on it.
-pub(super) fn differences(queue: &Queue, found: &Value) -> Vec<String> {
+pub(crate) fn differences(queue: &Queue, found: &Value) -> Vec<String> {
     let empty = Map::new();
     let map = |name: &str| found[name].as_object().unwrap_or(&empty);
     let (own, policy) = (map("arguments"), map("effective_policy_definition"));
@@ -71,6 +71,12 @@ fn in_effect<'a>(own: Option<&'a Value>, policy: Option<&'a Value>) -> Option<&'
         },
         (own, policy) => own.or(policy),
     }
+}
+
+/// The number that a queue's argument or a policy sets for `name`, if any does.
+pub(crate) fn effective_number(found: &Value, name: &str) -> Option<u64> {
+    let own = found["arguments"].get(format!("x-{name}"));
+    in_effect(own, found["effective_policy_definition"].get(name))?.as_u64()
 }
 
 fn word(value: Option<&Value>) -> String {

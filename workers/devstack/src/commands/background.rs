@@ -13,6 +13,8 @@ use orderly_devstack::{Identity, Stack, folders_of, install, wait_for, write_pri
 
 /// Where `up` keeps what it must remember, in the current folder; the files hold passwords.
 const STATE: &str = ".orderly";
+/// The configuration and the rules of Prometheus, in the current folder.
+const PROMETHEUS: &str = "deploy/prometheus";
 const START_LIMIT: Duration = Duration::from_secs(180);
 const END_LIMIT: Duration = Duration::from_secs(30);
 
@@ -60,6 +62,7 @@ pub(crate) fn serve(bin: &Path) -> Result<()> {
     stack.orderly(&["migrate"])?;
     stack.orderly(&["setup"])?;
     stack.start_workers()?;
+    stack.start_prometheus(Path::new(PROMETHEUS))?;
     write_private(&state("env"), &variables(&stack))?;
     write_private(&state("about"), &about(&stack)?)?;
     loop {
@@ -136,6 +139,9 @@ fn about(stack: &Stack) -> Result<String> {
     for (service, worker) in stack.workers().into_iter().flat_map(|workers| workers.each()) {
         let url = worker.url();
         rows.push((service, format!("{url}/readyz   {url}/metrics")));
+    }
+    if let Some(prometheus) = stack.prometheus() {
+        rows.push(("Prometheus", format!("{}/alerts", prometheus.url())));
     }
     rows.push(("Logs", format!("{folder}/*.log, {here}/log")));
     rows.push(("Passwords", "in the variables".to_owned()));

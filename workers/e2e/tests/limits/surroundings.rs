@@ -80,7 +80,7 @@ async fn scrapers_that_hang_take_no_more_than_their_share() -> Result<()> {
     assert!(taken <= 40, "{taken} of 200 connections are open at once");
     // Whoever comes behind them is served once those before had their time.
     eventually("the metrics to be served", async || {
-        Ok(system.workers()[0].get("/metrics").ok().filter(|page| page.contains("orderly_ready 1")))
+        Ok(system.workers()[0].metric("orderly_ready").ok().filter(|ready| *ready > 0.0))
     })
     .await?;
     drop(hanging);
@@ -117,10 +117,7 @@ async fn a_log_that_nobody_reads_stops_no_worker_and_tells_what_it_left_out() ->
     let outcomes = system.databases.settled(200).await?;
     assert_eq!(outcomes["confirmed"], 200);
     let dropped = eventually("lines to be counted as dropped", async || {
-        let page = order.get("/metrics")?;
-        let line =
-            page.lines().find_map(|line| line.strip_prefix("orderly_log_lines_dropped_total "));
-        Ok(line.and_then(|count| count.parse::<f64>().ok()).filter(|count| *count > 0.0))
+        Ok(Some(order.metric("orderly_log_lines_dropped_total")?).filter(|count| *count > 0.0))
     })
     .await?;
     assert!(order.is_ready(), "{dropped} lines were dropped");

@@ -85,6 +85,10 @@ impl<D: Modelled> Domain for Broken<D> {
         D::due(timer)
     }
 
+    fn about(input: &D::Input) -> &str {
+        D::about(input)
+    }
+
     fn keys(input: &D::Input) -> Vec<D::Key> {
         D::keys(input)
     }

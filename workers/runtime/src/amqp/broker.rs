@@ -69,6 +69,22 @@ impl AmqpBroker {
         Ok(Self { consuming, publishing, is_blocked: Arc::default() })
     }
 
+    /// How full these queues are. Whoever asks for many at once asks on one channel; if one of them
+    /// is missing, that is the answer.
+    pub async fn depths(&self, queues: &[&str]) -> Result<Vec<Depth>, BrokerError> {
+        // A channel of its own: asking for a missing queue kills the channel that asks.
+        let channel = self.channel().await?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let mut depths = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let declare = channel.queue_declare((*queue).into(), options, FieldTable::default());
+            let found = within(REPLY_TIMEOUT, "queue.declare", declare).await?;
+            depths.push(Depth { ready: found.message_count(), consumers: found.consumer_count() });
+        }
+        within(REPLY_TIMEOUT, "channel.close", channel.close(200, "done".into())).await?;
+        Ok(depths)
+    }
+
     /// A channel of its own for whatever needs one, such as declaring.
     pub async fn channel(&self) -> Result<Channel, BrokerError> {
         within(REPLY_TIMEOUT, "channel.open", self.consuming.create_channel()).await
@@ -108,14 +124,8 @@ impl Broker for AmqpBroker {
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
-        // A channel of its own: asking for a missing queue kills the channel that asks.
-        let channel = self.channel().await?;
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
-        let declared = within(REPLY_TIMEOUT, "queue.declare", declare).await?;
-        let depth = Depth { ready: declared.message_count(), consumers: declared.consumer_count() };
-        within(REPLY_TIMEOUT, "channel.close", channel.close(200, "done".into())).await?;
-        Ok(depth)
+        let depths = self.depths(&[queue]).await?;
+        depths.first().copied().ok_or_else(|| BrokerError::Unavailable("no answer".to_owned()))
     }
 
     async fn watch(&self, health: &Health) -> BrokerError {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use orderly_contracts::Reason;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
 
@@ -13,6 +14,10 @@ use crate::domain::{Cause, Domain, Timer, TimerChange};
 use crate::letter::{Explanation, Letter};
 use crate::memory::locks::{Locks, Row};
 use crate::message::Outgoing;
+use crate::metrics::Reading;
+use crate::metrics::catalogue::{
+    DEAD_LETTERS_OPEN, DEADLINES_OLDEST, DEADLINES_OVERDUE, OUTPUTS_OLDEST, OUTPUTS_WAITING,
+};
 use crate::pause::Pause;
 use crate::store::{Changes, Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
 
@@ -369,5 +374,29 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
 
     async fn in_progress(&self, _: u32) -> Result<u32, StoreError> {
         Ok(0)
+    }
+
+    async fn census(&self, _: bool) -> Result<Vec<Reading>, StoreError> {
+        let now = self.clock.now();
+        let content = self.content().await;
+        let waiting = content.batches.values().filter(|batch| !batch.is_sent);
+        let waiting: Vec<Micros> = waiting.map(|batch| batch.at).collect();
+        let due = content.timers.values().map(|(_, due_at)| *due_at);
+        let due: Vec<Micros> = due.filter(|due_at| *due_at < now).collect();
+        let age = |moments: &[Micros]| {
+            moments.iter().min().map_or(0.0, |oldest| (now - *oldest).as_secs_f64())
+        };
+        let mut readings = vec![
+            Reading::new(&OUTPUTS_WAITING, waiting.len() as f64),
+            Reading::new(&OUTPUTS_OLDEST, age(&waiting)),
+            Reading::new(&DEADLINES_OVERDUE, due.len() as f64),
+            Reading::new(&DEADLINES_OLDEST, age(&due)),
+        ];
+        readings.extend(Reason::ALL.map(|reason| {
+            let letters = content.letters.values().map(|(letter, _)| letter.explanation.reason);
+            let open = letters.filter(|one| *one == reason).count();
+            Reading::of(&DEAD_LETTERS_OPEN, reason.code(), open as f64)
+        }));
+        Ok(readings)
     }
 }

@@ -38,15 +38,36 @@ pub async fn migrate(address: &Address, own: Runner) -> Result<usize, StoreError
 /// migrations expand first and contract later, so that old and new programs run side by side.
 pub async fn verify(address: &Address, name: &str, own: &Runner) -> Result<(), StoreError> {
     let client = client(address, name).await?;
-    for (runner, history) in [(&bookkeeping::migrations::runner(), HISTORY), (own, OWN_HISTORY)] {
-        let wanted = runner.get_migrations().iter().map(|one| i64::from(one.version())).max();
-        let found = version(&client, history).await.map_err(classify)?;
+    for Standing { found, wanted } in standings(&client, own).await.map_err(classify)? {
         if found < wanted {
             let text = format!("schema is {found:?}, needed is {wanted:?}: run `orderly migrate`");
             return Err(located(address, StoreError::Misconfigured(text)));
         }
     }
     Ok(())
+}
+
+/// How far the schema is, as the highest number of a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// In the database; `None` if none was applied.
+    pub found: Option<i64>,
+    /// In this program.
+    pub wanted: Option<i64>,
+}
+
+/// How far the runtime's tables are, and how far the worker's own. Only reads.
+pub async fn standings(
+    client: &Client,
+    own: &Runner,
+) -> Result<[Standing; 2], tokio_postgres::Error> {
+    let newest =
+        |runner: &Runner| runner.get_migrations().iter().map(|one| i64::from(one.version())).max();
+    let runtime = newest(&bookkeeping::migrations::runner());
+    Ok([
+        Standing { found: version(client, HISTORY).await?, wanted: runtime },
+        Standing { found: version(client, OWN_HISTORY).await?, wanted: newest(own) },
+    ])
 }
 
 async fn version(client: &Client, history: &str) -> Result<Option<i64>, tokio_postgres::Error> {

@@ -1,5 +1,6 @@
 //! The store on PostgreSQL, by way of tokio-postgres: the only folder that knows that library.
 
+mod census;
 pub mod connect;
 pub mod failure;
 mod inbox;

@@ -10,11 +10,12 @@ use uuid::Uuid;
 use crate::domain::{Cause, Domain, Timer};
 use crate::letter::Letter;
 use crate::message::Outgoing;
+use crate::metrics::Reading;
 use crate::pause::Pause;
 use crate::postgres::failure::classify;
 use crate::postgres::session::{Session, Turn};
 use crate::postgres::tables::Tables;
-use crate::postgres::{inbox, letters, outbox, pauses, timers};
+use crate::postgres::{census, inbox, letters, outbox, pauses, timers};
 use crate::store::{Claim, DueTimer, Entered, Standing, Store, StoreError, Unit, Work, give_up};
 
 /// A worker's PostgreSQL database.
@@ -326,5 +327,15 @@ impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
 
     async fn in_progress(&self, limit: u32) -> Result<u32, StoreError> {
         self.run(async |session| timers::moving(session, limit).await).await
+    }
+
+    async fn census(&self, is_full: bool) -> Result<Vec<Reading>, StoreError> {
+        let mut readings = census::pool(self.connections.pool.status());
+        let read = self.run(async |session| {
+            Ok((census::tables(session).await?, T::census(session, is_full).await?))
+        });
+        let (ours, own) = read.await?;
+        readings.extend(ours.into_iter().chain(own));
+        Ok(readings)
     }
 }

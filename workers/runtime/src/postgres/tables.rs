@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use crate::domain::Domain;
+use crate::metrics::Reading;
 use crate::postgres::session::Session;
 use crate::store::{Changes, StoreError};
 
@@ -23,4 +24,14 @@ pub trait Tables<D: Domain>: Send + Sync + 'static {
         changes: &Changes<D>,
         entries: &[D::Entry],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What the gauges of these tables show. Those that take long to read are among them only if
+    /// `is_full`.
+    fn census(
+        session: Session<'_>,
+        is_full: bool,
+    ) -> impl Future<Output = Result<Vec<Reading>, StoreError>> + Send {
+        let _ = (session, is_full);
+        async { Ok(vec![]) }
+    }
 }

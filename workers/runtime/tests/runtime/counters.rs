@@ -50,6 +50,13 @@ impl Domain for Counters {
         Some(Input::Add(timer.owner.clone(), 1_000))
     }
 
+    fn about(input: &Input) -> &str {
+        match input {
+            Input::Add(name, _) => name,
+            Input::Later | Input::Never | Input::Panic => "nothing",
+        }
+    }
+
     fn keys(input: &Input) -> Vec<String> {
         match input {
             Input::Add(name, _) => vec![name.clone()],

@@ -269,17 +269,22 @@ fn every_attempt_waits_as_long_as_its_rung_says_and_none_comes_after_the_last() 
 }
 
 #[test]
-fn a_trace_is_handed_on_up_to_512_bytes() {
+fn a_trace_is_handed_on_with_a_state_of_up_to_512_bytes() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let reception =
         Reception { queue: STOCK_COMMANDS, body_bytes_max: 1_000, decode: Counters::decode };
-    for (bytes, is_kept) in [(512, true), (513, false)] {
+    let long = "x".repeat(1_000);
+    for (parent, bytes, is_kept) in
+        [(PARENT, 512, [true; 2]), (PARENT, 513, [true, false]), (&*long, 512, [false; 2])]
+    {
         let mut properties = message("m", "c+1").properties;
-        properties.set_header(TRACEPARENT, "x".repeat(bytes));
+        properties.set_header(TRACEPARENT, parent);
         properties.set_header(TRACESTATE, "y".repeat(bytes));
         let content = reception.receive(delivery(properties), Micros(7)).content;
         let context = content.expect("it is a good one").arrival.context;
-        assert_eq!(context.traceparent.is_some(), is_kept, "{bytes}");
-        assert_eq!(context.tracestate.is_some(), is_kept, "{bytes}");
+        let [has_trace, has_state] = is_kept;
+        assert_eq!(context.trace.map(|place| place.to_string()).is_some(), has_trace, "{parent}");
+        assert_eq!(context.tracestate.is_some(), has_state, "{parent} {bytes}");
     }
 }
 

@@ -5,6 +5,7 @@ mod counters;
 mod drain;
 mod lane;
 mod limits;
+mod metrics;
 mod migration;
 mod session;
 mod store;

@@ -13,6 +13,8 @@ use orderly_runtime::fold::fold;
 use orderly_runtime::letter::Letter;
 use orderly_runtime::memory::store::MemoryStore;
 use orderly_runtime::message::{Delivery, HeaderValue, Properties};
+use orderly_runtime::metrics::Reading;
+use orderly_runtime::metrics::catalogue::{DEAD_LETTERS_OPEN, DEADLINES_OVERDUE, OUTPUTS_WAITING};
 use orderly_runtime::postgres::connect::{client, pool};
 use orderly_runtime::postgres::migrate::migrate;
 use orderly_runtime::postgres::store::PgStore;
@@ -81,6 +83,7 @@ conforms!(
     a_letter_that_comes_again_is_counted_and_nothing_is_lost,
     the_inbox_forgets_what_is_old,
     what_a_letter_is_about_is_never_forgotten,
+    the_census_counts_what_waits_and_what_is_late,
 );
 
 fn cause(id: &str) -> Cause {
@@ -352,6 +355,35 @@ async fn the_inbox_forgets_what_is_old(store: &impl Store<Counters>) -> Outcome 
     assert_eq!(forgotten, 2);
     let mut unit = store.begin().await?;
     assert_eq!(unit.claim(SystemEntropy.uuid(), &[claim("a", 1)]).await?, [Standing::Fresh]);
+    Ok(())
+}
+
+async fn the_census_counts_what_waits_and_what_is_late(store: &impl Store<Counters>) -> Outcome {
+    let shows = async || -> anyhow::Result<[f64; 4]> {
+        let readings = store.census(true).await?;
+        let gauges = [
+            (&OUTPUTS_WAITING, ""),
+            (&DEADLINES_OVERDUE, ""),
+            (&DEAD_LETTERS_OPEN, "invalid_utf8"),
+            (&DEAD_LETTERS_OPEN, "exhausted"),
+        ];
+        Ok(gauges.map(|(gauge, label)| {
+            let is_it = |reading: &&Reading| {
+                reading.metric.name == gauge.name && reading.values.concat() == label
+            };
+            readings.iter().find(is_it).map_or(f64::NAN, |reading| reading.value)
+        }))
+    };
+    assert_eq!(shows().await?, [0.0; 4]);
+    let (batch, _) =
+        process(store, &[("a", "x", 1), ("b", "y", 1), ("c", "z", -1)], |_| ()).await?;
+    process(store, &[("d", "z", -1)], |_| ()).await?;
+    store.file_letters(&[letter("a"), letter("a"), letter("b")]).await?;
+    assert_eq!(shows().await?, [2.0, 2.0, 2.0, 0.0]);
+    store.mark_sent(&[batch]).await?;
+    let timer = Timer { owner: "x".to_owned(), step: "tick".to_owned(), round: 0 };
+    store.postpone(&[timer], Duration::from_secs(60)).await?;
+    assert_eq!(shows().await?, [1.0, 1.0, 2.0, 0.0]);
     Ok(())
 }
 

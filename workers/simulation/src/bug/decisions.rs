@@ -75,6 +75,7 @@ fn cancelled(
         order_id: order_id.clone(),
         version: changed.version,
         at: arrival.at,
+        placed_at: saga.placement.as_ref().map(|placement| placement.placed_at),
         from: Some(saga.stage.status()),
         to: changed.stage.status(),
         reason: Some(reason),

@@ -45,6 +45,10 @@ impl<D: Buggy> Domain for Mutant<D> {
         D::due(timer)
     }
 
+    fn about(input: &D::Input) -> &str {
+        D::about(input)
+    }
+
     fn keys(input: &D::Input) -> Vec<D::Key> {
         D::keys(input)
     }

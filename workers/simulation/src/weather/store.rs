@@ -8,6 +8,7 @@ use orderly_faults::between::Rows;
 use orderly_runtime::domain::{Cause, Domain, Timer};
 use orderly_runtime::letter::Letter;
 use orderly_runtime::message::Outgoing;
+use orderly_runtime::metrics::Reading;
 use orderly_runtime::pause::Pause;
 use orderly_runtime::store::{Claim, DueTimer, Standing, Store, StoreError, Unit, Work};
 use uuid::Uuid;
@@ -186,5 +187,9 @@ impl<D: Domain, S: Store<D>> Store<D> for WeatherStore<S> {
 
     async fn in_progress(&self, limit: u32) -> Result<u32, StoreError> {
         self.store.in_progress(limit).await
+    }
+
+    async fn census(&self, is_full: bool) -> Result<Vec<Reading>, StoreError> {
+        self.store.census(is_full).await
     }
 }
