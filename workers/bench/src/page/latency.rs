@@ -4,7 +4,7 @@ use crate::latency::Latency;
 use crate::page::chart::{Axis, Chart, Line};
 use crate::page::markdown::{heading, number, table};
 use crate::results::Section;
-use crate::usage::{Part, Usage};
+use crate::usage::Part;
 
 const TEXT: &str = "\
 From the moment an order was due to the moment its final event arrived, in milliseconds. Orders come at a steady
@@ -28,21 +28,14 @@ pub(super) fn latency(section: &Section<Vec<Latency>>, chart: &Chart) -> String 
 
 /// What an order costs at each rate: the fewer there are at once, the less they share.
 fn processor_time(found: &[Latency]) -> String {
-    let parts: [(&str, fn(&Usage) -> f64); 4] = [
-        ("RabbitMQ", |usage| usage.of(Part::Broker)),
-        ("PostgreSQL", |usage| usage.of(Part::Database)),
-        ("workers", Usage::workers),
-        ("all three", Usage::of_system),
-    ];
-    let row = |it: &Latency| {
-        let costs = parts.iter().map(|(_, of)| number(of(&it.usage), 2));
-        [number(it.rate, 0)].into_iter().chain(costs).collect::<Vec<_>>()
+    let row = |Latency { rate, usage, .. }: &Latency| {
+        let parts = [usage.of(Part::Broker), usage.of(Part::Database), usage.workers()];
+        let costs = parts.into_iter().chain([usage.of_system()]).map(|cost| number(cost, 2));
+        [number(*rate, 0)].into_iter().chain(costs).collect::<Vec<_>>()
     };
     let rows: Vec<_> = found.iter().map(row).collect();
-    let head: Vec<_> = ["CPU milliseconds an order at orders/s"]
-        .into_iter()
-        .chain(parts.iter().map(|(name, _)| *name))
-        .collect();
+    let head =
+        ["CPU milliseconds an order at orders/s", "RabbitMQ", "PostgreSQL", "workers", "all three"];
     table(&head, &rows)
 }
 

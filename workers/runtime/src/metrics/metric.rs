@@ -160,7 +160,9 @@ impl Metric {
         let values: Vec<_> = self.labels.iter().map(|label| (label.values)(place)).collect();
         let combinations = values.iter().fold(vec![vec![]], |combinations, values| {
             let with_each = |one: Vec<Cow<'static, str>>| {
-                values.iter().map(move |value| [one.as_slice(), &[value.clone()]].concat())
+                values
+                    .iter()
+                    .map(move |value| [one.as_slice(), std::slice::from_ref(value)].concat())
             };
             combinations.into_iter().flat_map(with_each).collect()
         });
