@@ -28,8 +28,10 @@ use crate::valve::Valve;
 const IDLE: Duration = Duration::from_millis(500);
 /// After this long without a delivery, what is settled is acknowledged.
 const MOMENT: Duration = Duration::from_millis(10);
-/// From this part of what may be in hand on, what is settled is acknowledged at once.
-const ACKED_TOGETHER: u16 = 8;
+/// From this part of a batch on, what is settled is acknowledged at once. What comes again after a
+/// crash, known already, must leave room in a batch for something new: a message that meets a lock is
+/// only told from a database that is jammed if something new gets through beside it.
+const ACKED_TOGETHER: usize = 8;
 /// After a pause for failures this many deliveries are in hand at most, until things go well again.
 const HALF_OPEN_PREFETCH: u16 = 20;
 
@@ -113,7 +115,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let queue = self.reception.queue;
         let prefetch = self.prefetch(valve);
         let (deliveries, acks) = self.broker.consume(queue, prefetch).await?;
-        let enough = usize::from(prefetch / ACKED_TOGETHER);
+        let enough = self.limits.messages.min(prefetch.into()) / ACKED_TOGETHER;
         let mut outlet = Outlet::new(self.broker.publisher().await?, acks, enough);
         let mut intake = Intake { deliveries, is_cancelled: false };
         self.health.lane_open(queue);
