@@ -112,10 +112,8 @@ impl<D: Domain> Drop for MemoryUnit<D> {
 
 impl<D: Domain> MemoryUnit<D> {
     async fn expect_absent(&self, key: &D::Key) -> Result<(), StoreError> {
-        match self.content.lock().await.states.contains_key(key) {
-            false => Ok(()),
-            true => Err(StoreError::Conflict(format!("{key:?} exists already"))),
-        }
+        let is_there = self.content.lock().await.states.contains_key(key);
+        if is_there { Err(StoreError::Conflict(format!("{key:?} exists already"))) } else { Ok(()) }
     }
 }
 
@@ -165,8 +163,7 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
     async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
         let Changes { created, updated } = &work.changes;
         for (key, _) in created {
-            // Only who is about to create it is waited for: what is there already is in the way,
-            // whoever has it locked.
+            // Only who is about to create it is waited for, and not who has it locked.
             self.expect_absent(key).await?;
             self.locks.lock(self.id, &Row::State(key.clone())).await?;
             self.expect_absent(key).await?;
