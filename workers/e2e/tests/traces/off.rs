@@ -103,8 +103,11 @@ async fn orders_flow_whatever_the_collector_does_and_a_stop_keeps_its_deadline()
         for worker in system.workers() {
             // Far more spans than there is room for: they are dropped and counted, and not kept.
             let page = worker.get("/metrics")?;
-            let line = "orderly_trace_spans_total{outcome=\"dropped\"} ";
-            let dropped = page.lines().find_map(|it| it.strip_prefix(line)).context("no count")?;
+            let is_it = |it: &&str| {
+                it.starts_with("orderly_trace_spans_total{") && it.contains("outcome=\"dropped\"")
+            };
+            let line = page.lines().find(is_it).context("no count")?;
+            let (_, dropped) = line.rsplit_once(' ').context("no value")?;
             ensure!(dropped.parse::<f64>()? > 100.0, "{dropped}");
             let status = worker.process.terminate(Duration::from_secs(15))?;
             ensure!(status.success(), "{status}");

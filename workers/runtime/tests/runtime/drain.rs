@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::broker::memory as memory_broker;
 use crate::counters::Counters;
-use crate::store::postgres;
+use crate::stores::postgres;
 
 fn letter(message_id: &str, body: Vec<u8>) -> Letter {
     let delivery = Delivery {

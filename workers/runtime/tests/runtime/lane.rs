@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::broker::{ladder, memory as memory_broker, rabbitmq};
 use crate::counters::Counters;
-use crate::store::{memory as memory_store, postgres};
+use crate::stores::{memory as memory_store, postgres};
 
 type Outcome = anyhow::Result<()>;
 

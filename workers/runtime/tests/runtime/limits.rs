@@ -32,7 +32,7 @@ use orderly_runtime::topology::dead_queue;
 use crate::broker::{ladder, memory as memory_broker, rabbitmq};
 use crate::counters::{CounterTables, Counters};
 use crate::lane::{KIND, lane, message};
-use crate::store::{memory as memory_store, postgres};
+use crate::stores::{memory as memory_store, postgres};
 
 type Outcome = anyhow::Result<()>;
 

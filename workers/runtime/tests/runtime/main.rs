@@ -3,9 +3,11 @@
 mod broker;
 mod counters;
 mod drain;
+mod flight;
 mod lane;
 mod limits;
 mod metrics;
 mod migration;
 mod session;
 mod store;
+mod stores;

@@ -12,7 +12,7 @@ use refinery::Target;
 use uuid::Uuid;
 
 use crate::counters::Counters;
-use crate::store::{on, refinery_of_nothing};
+use crate::stores::{on, refinery_of_nothing};
 
 mod bookkeeping {
     refinery::embed_migrations!("../../migrations/runtime");

@@ -1,67 +1,37 @@
 //! The suite for stores.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use orderly_contracts::{Reason, Refusal};
-use orderly_devstack::TestBed;
-use orderly_runtime::clock::{Entropy, Micros, SystemClock, SystemEntropy};
-use orderly_runtime::config::{Address, Reader};
+use orderly_runtime::clock::{Entropy, Micros, SystemEntropy};
 use orderly_runtime::domain::{Arrival, Cause, Context, States, Timer};
 use orderly_runtime::fold::fold;
 use orderly_runtime::letter::Letter;
-use orderly_runtime::memory::store::MemoryStore;
 use orderly_runtime::message::{Delivery, HeaderValue, Properties};
 use orderly_runtime::metrics::Reading;
 use orderly_runtime::metrics::catalogue::{DEAD_LETTERS_OPEN, DEADLINES_OVERDUE, OUTPUTS_WAITING};
-use orderly_runtime::postgres::connect::{client, pool};
-use orderly_runtime::postgres::migrate::migrate;
-use orderly_runtime::postgres::store::PgStore;
-use orderly_runtime::store::{Claim, Standing, Store, StoreError, Unit, Work};
+use orderly_runtime::store::{Claim, Entered, Standing, Store, StoreError, Unit, Work};
 use uuid::Uuid;
 
-use crate::counters::{CounterTables, Counters, Input, SCHEMA};
+use crate::counters::{Counters, Input};
 
 /// What the suite runs on.
 type Outcome = anyhow::Result<()>;
-
-pub(crate) fn memory() -> MemoryStore<Counters> {
-    MemoryStore::new(Arc::new(SystemClock))
-}
-
-pub(crate) async fn postgres(bed: &TestBed) -> anyhow::Result<PgStore<CounterTables>> {
-    let address = Reader::new(bed.env())
-        .address("ORDERLY_STOCK_DATABASE", &["postgres"])
-        .ok_or_else(|| anyhow::anyhow!("no database"))?;
-    migrate(&address, refinery_of_nothing()).await?;
-    client(&address, "test").await?.batch_execute(SCHEMA).await?;
-    on(&address)
-}
-
-/// A store on a database that is migrated.
-pub(crate) fn on(address: &Address) -> anyhow::Result<PgStore<CounterTables>> {
-    let timeout = Duration::from_secs(10);
-    Ok(PgStore::new(pool(address, "test", 8, timeout)?, timeout))
-}
-
-pub(crate) fn refinery_of_nothing() -> refinery::Runner {
-    refinery::Runner::new(&[])
-}
 
 macro_rules! conforms {
     ($($test:ident),* $(,)?) => {
         mod memory_store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() -> super::Outcome {
-                super::$test(&super::memory()).await
+                super::$test(&crate::stores::memory()).await
             })*
         }
         mod postgres_store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() -> super::Outcome {
                 let bed = orderly_devstack::TestBed::new()?;
-                super::$test(&super::postgres(&bed).await?).await
+                super::$test(&crate::stores::postgres(&bed).await?).await
             })*
         }
     };
@@ -75,6 +45,7 @@ conforms!(
     what_was_processed_under_an_id_is_remembered_by_its_hash,
     a_disclaimed_message_is_fresh_again,
     a_state_is_never_created_twice,
+    what_is_not_there_is_not_changed_and_the_rest_does_not_happen,
     what_exists_is_in_the_way_at_once_whoever_has_it_locked,
     states_survive_and_are_loaded,
     what_was_left_unsent_is_leased_once,
@@ -115,14 +86,12 @@ async fn process<S: Store<Counters>>(
     let mut claims: Vec<Claim> = additions.iter().map(|(id, _, _)| claim(id, 1)).collect();
     claims.sort_by(|a, b| a.cause.cmp(&b.cause));
     let mut unit = store.begin().await?;
-    let standings = unit.claim(batch, &claims).await?;
     let keys: BTreeSet<String> = additions.iter().map(|(_, name, _)| (*name).to_owned()).collect();
-    let rows = unit.load(&keys).await?;
+    let Entered { standings, states } = unit.enter(batch, &claims, &keys).await?;
     let refs: Vec<_> = arrivals.iter().collect();
-    let mut work = fold(&Counters, batch, &refs, States::new(keys, rows)).work;
+    let mut work = fold(&Counters, batch, &refs, States::new(keys, states)).work;
     change(&mut work);
-    unit.save(&work).await?;
-    unit.commit().await?;
+    unit.leave(&work).await?;
     Ok((batch, standings))
 }
 
@@ -229,9 +198,34 @@ async fn a_state_is_never_created_twice(store: &impl Store<Counters>) -> Outcome
     })
     .await;
     assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
+    expect_nothing_of(store, "b", ("x", Some(1))).await
+}
+
+async fn what_is_not_there_is_not_changed_and_the_rest_does_not_happen(
+    store: &impl Store<Counters>,
+) -> Outcome {
+    process(store, &[("a", "x", 1)], |_| ()).await?;
+    let astray = process(store, &[("b", "x", 5), ("c", "y", 5)], |work| {
+        // As if `y` had been found when loading.
+        work.changes.updated.append(&mut work.changes.created);
+    })
+    .await;
+    assert!(matches!(astray, Err(StoreError::Conflict(_))), "{astray:?}");
+    expect_nothing_of(store, "b", ("x", Some(1))).await?;
+    expect_nothing_of(store, "c", ("y", None)).await
+}
+
+/// Nothing of the transaction that claimed `id` is there: not its claim, and not what it did to a state.
+async fn expect_nothing_of(
+    store: &impl Store<Counters>,
+    id: &str,
+    (name, value): (&str, Option<i64>),
+) -> Outcome {
     let mut unit = store.begin().await?;
-    let found = unit.load(&BTreeSet::from(["x".to_owned()])).await?;
-    assert_eq!(found.get("x"), Some(&1));
+    assert_eq!(unit.claim(SystemEntropy.uuid(), &[claim(id, 1)]).await?, [Standing::Fresh]);
+    let found = unit.load(&BTreeSet::from([name.to_owned()])).await?;
+    assert_eq!(found.get(name).copied(), value);
+    unit.rollback().await;
     Ok(())
 }
 

@@ -1,0 +1,37 @@
+//! The stores that the suite runs on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orderly_devstack::TestBed;
+use orderly_runtime::clock::SystemClock;
+use orderly_runtime::config::{Address, Reader};
+use orderly_runtime::memory::store::MemoryStore;
+use orderly_runtime::postgres::connect::{client, pool};
+use orderly_runtime::postgres::migrate::migrate;
+use orderly_runtime::postgres::store::PgStore;
+
+use crate::counters::{CounterTables, Counters, SCHEMA};
+
+pub(crate) fn memory() -> MemoryStore<Counters> {
+    MemoryStore::new(Arc::new(SystemClock))
+}
+
+pub(crate) async fn postgres(bed: &TestBed) -> anyhow::Result<PgStore<CounterTables>> {
+    let address = Reader::new(bed.env())
+        .address("ORDERLY_STOCK_DATABASE", &["postgres"])
+        .ok_or_else(|| anyhow::anyhow!("no database"))?;
+    migrate(&address, refinery_of_nothing()).await?;
+    client(&address, "test").await?.batch_execute(SCHEMA).await?;
+    on(&address)
+}
+
+/// A store on a database that is migrated.
+pub(crate) fn on(address: &Address) -> anyhow::Result<PgStore<CounterTables>> {
+    let timeout = Duration::from_secs(10);
+    Ok(PgStore::new(pool(address, "test", 8, timeout)?, timeout))
+}
+
+pub(crate) fn refinery_of_nothing() -> refinery::Runner {
+    refinery::Runner::new(&[])
+}
