@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
 
 use crate::postgres::failure::classify;
 use crate::store::StoreError;
@@ -25,15 +25,16 @@ pub struct Session<'a> {
     deadline: Duration,
 }
 
-/// Whose turn it is to send on a connection, in the order in which they came.
-pub type Turn = Mutex<()>;
+/// Whose turn it is to send on a connection, in the order in which they came; and whether the
+/// transaction is over, so that nothing may come any more.
+pub type Turn = Mutex<bool>;
 
 /// The parameters of a statement.
 pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl<'a> Session<'a> {
-    /// A session on `client`, whose statements take their `turn`. The server ends a statement before `deadline` does; it is for a
-    /// server that doesn't answer at all.
+    /// A session on `client`, whose statements take their `turn`. The server ends a statement before
+    /// `deadline` does; it is for a server that doesn't answer at all.
     pub fn new(client: &'a ClientWrapper, turn: &'a Turn, deadline: Duration) -> Self {
         Self { client, turn, deadline }
     }
@@ -44,8 +45,9 @@ impl<'a> Session<'a> {
         sql: &'static str,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, StoreError> {
+        let turn = self.turn().await?;
         self.within(async {
-            let (turn, statement) = self.prepared(sql).await?;
+            let statement = self.client.prepare_cached(sql).await?;
             sent(turn, self.client.query(&statement, parameters)).await
         })
         .await
@@ -57,8 +59,9 @@ impl<'a> Session<'a> {
         sql: &'static str,
         parameters: Parameters<'_>,
     ) -> Result<u64, StoreError> {
+        let turn = self.turn().await?;
         self.within(async {
-            let (turn, statement) = self.prepared(sql).await?;
+            let statement = self.client.prepare_cached(sql).await?;
             sent(turn, self.client.execute(&statement, parameters)).await
         })
         .await
@@ -66,20 +69,32 @@ impl<'a> Session<'a> {
 
     /// Runs commands without parameters or rows.
     pub(crate) async fn command(&self, sql: &str) -> Result<(), StoreError> {
-        self.within(async {
-            let turn = self.turn.lock().await;
-            sent(turn, self.client.batch_execute(sql)).await
-        })
-        .await
+        let turn = self.turn().await?;
+        self.within(sent(turn, self.client.batch_execute(sql))).await
     }
 
-    /// Waits for the turn of `sql`, and sees to it that it is prepared.
-    async fn prepared(
-        &self,
-        sql: &'static str,
-    ) -> Result<(MutexGuard<'a, ()>, Statement), tokio_postgres::Error> {
-        let turn = self.turn.lock().await;
-        Ok((turn, self.client.prepare_cached(sql).await?))
+    /// Commits, behind everything that was begun before. What comes later is refused: it would run
+    /// outside of its transaction.
+    pub async fn commit(&self) -> Result<(), StoreError> {
+        let mut turn = self.turn().await?;
+        *turn = true;
+        self.within(sent(turn, self.client.batch_execute("COMMIT"))).await
+    }
+
+    /// Waits for the turn to send.
+    async fn turn(&self) -> Result<MutexGuard<'a, bool>, StoreError> {
+        match tokio::time::timeout(self.deadline, self.turn.lock()).await {
+            Ok(is_over) if *is_over => {
+                let text = "a statement comes behind the COMMIT of its transaction";
+                Err(StoreError::Misconfigured(text.to_owned()))
+            }
+            Ok(turn) => Ok(turn),
+            Err(_) => Err(self.silence()),
+        }
+    }
+
+    fn silence(&self) -> StoreError {
+        StoreError::Unavailable(format!("no answer within {:?}", self.deadline))
     }
 
     async fn within<T>(
@@ -88,13 +103,13 @@ impl<'a> Session<'a> {
     ) -> Result<T, StoreError> {
         match tokio::time::timeout(self.deadline, work).await {
             Ok(outcome) => outcome.map_err(classify),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {:?}", self.deadline))),
+            Err(_) => Err(self.silence()),
         }
     }
 }
 
 /// Sends what `running` is about to, passes the turn on, and waits for the answer.
-async fn sent<T>(turn: MutexGuard<'_, ()>, running: impl Future<Output = T>) -> T {
+async fn sent<T>(turn: MutexGuard<'_, bool>, running: impl Future<Output = T>) -> T {
     let mut running = pin!(running);
     // A statement is sent when it is first polled.
     let first = poll_fn(|context| Poll::Ready(running.as_mut().poll(context))).await;

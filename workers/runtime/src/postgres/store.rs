@@ -16,7 +16,7 @@ use crate::postgres::failure::classify;
 use crate::postgres::session::{Session, Turn};
 use crate::postgres::tables::Tables;
 use crate::postgres::{census, inbox, letters, outbox, pauses, timers};
-use crate::store::{Claim, DueTimer, Entered, Standing, Store, StoreError, Unit, Work, give_up};
+use crate::store::{Claim, DueTimer, Entered, Standing, Store, StoreError, Unit, Work};
 
 /// A worker's PostgreSQL database.
 pub struct PgStore<T> {
@@ -171,7 +171,7 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
         if self.has_failed {
             return Err(StoreError::Conflict("a statement of the transaction failed".to_owned()));
         }
-        match self.connection.session().command("COMMIT").await {
+        match self.connection.session().commit().await {
             Ok(()) => {
                 self.connection.keep();
                 Ok(())
@@ -212,15 +212,15 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
         }
         let session = self.connection.session();
         // After an error among what is sent before it, COMMIT rolls back; the error is what is told.
-        let saved =
-            tokio::try_join!(biased; save::<D, T>(session, work), session.command("COMMIT"));
+        let saved = tokio::try_join!(biased; save::<D, T>(session, work), session.commit());
         match saved {
             Ok(_) => {
                 self.connection.keep();
                 Ok(())
             }
             Err(StoreError::Unavailable(why)) => Err(StoreError::Unknown(why)),
-            Err(error) => Err(give_up(self, error).await),
+            // The transaction is over; the connection has answers to come, and is closed.
+            Err(error) => Err(error),
         }
     }
 }

@@ -19,6 +19,10 @@ pub trait Tables<D: Domain>: Send + Sync + 'static {
 
     /// Saves changed states and appends entries, in the order of keys. Creating a state that
     /// exists already is a [`StoreError::Conflict`], never an overwrite.
+    ///
+    /// COMMIT is sent behind what this begins: its statements are begun together, by
+    /// `tokio::try_join!(biased; ..)`, and each fails by itself if it does not touch what it is meant to
+    /// (`expect_all`). One that is begun later is refused.
     fn save(
         session: Session<'_>,
         changes: &Changes<D>,

@@ -113,20 +113,24 @@ impl Tables<Counters> for CounterTables {
         changes: &Changes<Counters>,
         entries: &[(String, i64)],
     ) -> Result<(), StoreError> {
-        let (names, values) = columns(&changes.created);
-        let sql = "INSERT INTO counters SELECT * FROM unnest($1::text[], $2::bigint[])";
-        session.execute(sql, &[&names, &values]).await?;
-        let (names, values) = columns(&changes.updated);
-        let sql = "WITH touched AS (
-                       UPDATE counters SET value = changed.value
-                       FROM unnest($1::text[], $2::bigint[]) AS changed (name, value)
-                       WHERE counters.name = changed.name RETURNING 1)
-                   SELECT expect_all(count(*), cardinality($1)) FROM touched";
-        session.query(sql, &[&names, &values]).await?;
-        let (names, amounts) = columns(entries);
-        let sql = "INSERT INTO additions (name, amount)
-                   SELECT * FROM unnest($1::text[], $2::bigint[])";
-        session.execute(sql, &[&names, &amounts]).await.map(|_| ())
+        const CREATE: &str = "INSERT INTO counters SELECT * FROM unnest($1::text[], $2::bigint[])";
+        const UPDATE: &str = "WITH touched AS (
+                UPDATE counters SET value = changed.value
+                FROM unnest($1::text[], $2::bigint[]) AS changed (name, value)
+                WHERE counters.name = changed.name RETURNING 1)
+            SELECT expect_all(count(*), cardinality($1)) FROM touched";
+        const ADD: &str = "INSERT INTO additions (name, amount)
+            SELECT * FROM unnest($1::text[], $2::bigint[])";
+        let write = async |sql, (names, values): (Vec<&str>, Vec<i64>)| {
+            session.query(sql, &[&names, &values]).await
+        };
+        let saved = tokio::try_join!(
+            biased;
+            write(CREATE, columns(&changes.created)),
+            write(UPDATE, columns(&changes.updated)),
+            write(ADD, columns(entries)),
+        );
+        saved.map(|_| ())
     }
 }
 
