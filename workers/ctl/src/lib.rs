@@ -1,7 +1,7 @@
 //! The operator's command `orderly`: one room a command, and what the commands share.
 //!
 //! [`cli`] lists the commands; each is a module of its own. [`settings`], [`connections`] and
-//! `management` say where everything is and open the ways there, [`output`] is how values look,
+//! `management` say where everything is and open the ways there, `look` bounds a look at a server, [`output`] is how values look,
 //! [`exit`] how a command ends. [`online_retail`] turns the real data into orders.
 
 pub mod audit;
@@ -11,6 +11,7 @@ pub mod dead;
 pub mod deadlines;
 pub mod doctor;
 pub mod exit;
+mod look;
 mod management;
 pub mod migrate;
 pub mod online_retail;

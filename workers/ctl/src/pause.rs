@@ -67,7 +67,7 @@ pub(crate) async fn begin(settings: &Settings, worker: Party, why: Option<&str>)
     if begun == 1 {
         return Ok(format!("the {worker} worker is paused; `orderly resume {worker}` ends it"));
     }
-    let pause = described(&database, CURRENT, &[]).await?.unwrap_or_default();
+    let pause = current(&database).await?.unwrap_or_default();
     Ok(format!("the {worker} worker was paused already, {pause}"))
 }
 
@@ -80,11 +80,16 @@ pub(crate) async fn end(settings: &Settings, worker: Party) -> Result<String> {
     })
 }
 
+/// The pause in effect in this database: since when, by whom and why.
+pub(crate) async fn current(database: &Client) -> Result<Option<String>, tokio_postgres::Error> {
+    described(database, CURRENT, &[]).await
+}
+
 async fn described(
     database: &Client,
     sql: &str,
     parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
-) -> Result<Option<String>> {
+) -> Result<Option<String>, tokio_postgres::Error> {
     let row = database.query_opt(sql, parameters).await?;
     Ok(row.map(|row| {
         let (by, why, since): (String, Option<String>, i64) = (row.get(0), row.get(1), row.get(2));

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::clock;
 use super::finding::{Finding, or_ok};
-use super::reading::{Look, Management, Reading};
+use super::reading::{Management, Reading};
+use crate::look::Look;
 
 /// Above so much of a limit, somebody should look.
 const HIGH_PERCENT: u64 = 80;

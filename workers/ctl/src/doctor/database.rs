@@ -5,7 +5,8 @@ use orderly_runtime::postgres::migrate::Standing;
 
 use super::clock;
 use super::finding::Finding;
-use super::reading::{Database, Look, Reading};
+use super::reading::{Database, Reading};
+use crate::look::Look;
 
 /// Everything about the databases themselves.
 pub(super) fn check(reading: &Reading) -> Vec<Finding> {

@@ -13,11 +13,11 @@ use orderly_runtime::broker::Broker as _;
 use orderly_runtime::config::ConfigErrors;
 use orderly_runtime::topology::{Queue, WORKERS};
 use serde_json::Value;
-use tokio::time::timeout;
 
-use super::reading::{Ahead, Amqp, Look, Management, Reading};
+use super::reading::{Ahead, Amqp, Management, Reading};
 use super::tables;
 use crate::connections;
+use crate::look::{Look, within};
 use crate::management;
 use crate::settings::Settings;
 use crate::setup::topology;
@@ -47,14 +47,6 @@ fn vhost(path: &str) -> String {
     match path.trim_start_matches('/') {
         "" | "%2F" | "%2f" => "/".to_owned(),
         name => name.to_owned(),
-    }
-}
-
-/// `look`, unless it takes too long.
-async fn within<T>(limit: Duration, look: impl Future<Output = anyhow::Result<T>>) -> Look<T> {
-    match timeout(limit, look).await {
-        Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
-        Err(_) => Err(format!("no answer within {limit:?}")),
     }
 }
 

@@ -9,10 +9,8 @@ use orderly_runtime::postgres::migrate::Standing;
 use orderly_runtime::topology::{Queue, work_queues};
 use serde_json::Value;
 
+use crate::look::Look;
 use crate::management::{Replica, replicas};
-
-/// Something that was looked at, or why it could not be.
-pub(crate) type Look<T> = Result<T, String>;
 
 /// All of it.
 #[derive(Debug)]

@@ -8,10 +8,11 @@ use orderly_contracts::routes::Party;
 use orderly_runtime::postgres::migrate::standings;
 use tokio_postgres::{Client, Row};
 
-use super::reading::{Ahead, Backlog, Database, Group, Look, Server};
+use super::reading::{Ahead, Backlog, Database, Group, Server};
 use crate::connections;
+use crate::look::{Look, number};
 use crate::migrate::migrations;
-use crate::output::moment;
+use crate::pause;
 use crate::settings::Settings;
 
 /// Nothing can be written by mistake, and no statement goes on when nobody waits for it any more.
@@ -38,10 +39,6 @@ const SERVER: &str = "
 const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 const TABLE: &str = "SELECT to_regclass($1::text) IS NOT NULL";
-
-const PAUSE: &str = "
-    SELECT began_by, why, (extract(epoch FROM began_at) * 1000000)::bigint
-    FROM pauses WHERE ended_at IS NULL";
 
 const LETTERS: &str = "
     SELECT COALESCE(fingerprint, ''), reason, COALESCE(kind, ''), count(*)
@@ -77,7 +74,7 @@ pub(super) async fn read(settings: &Settings, party: Party) -> Result<Database> 
         clock(&client),
         async { standings(&client, &own).await.map_err(said) },
         async { client.query_one(TABLE, &[&table]).await.map(|row| row.get(0)).map_err(said) },
-        pause(&client),
+        async { pause::current(&client).await.map_err(said) },
         letters(&client),
         backlog(&client, OVERDUE),
         backlog(&client, UNSENT),
@@ -100,10 +97,6 @@ fn said(error: tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
-fn number(row: &Row, column: usize) -> u64 {
-    u64::try_from(row.get::<_, i64>(column)).unwrap_or_default()
-}
-
 async fn server(client: &Client) -> Look<Server> {
     let row = client.query_one(SERVER, &[]).await.map_err(said)?;
     Ok(Server {
@@ -123,15 +116,6 @@ async fn clock(client: &Client) -> Look<Ahead> {
     let after = Timestamp::now().as_millisecond();
     let ms = row.get::<_, i64>(0) - (before + after) / 2;
     Ok(Ahead { ms, within_ms: 1 + (after - before) / 2 })
-}
-
-async fn pause(client: &Client) -> Look<Option<String>> {
-    let row = client.query_opt(PAUSE, &[]).await.map_err(said)?;
-    Ok(row.map(|row| {
-        let why: Option<String> = row.get(1);
-        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        format!("since {} by {}{why}", moment(row.get(2)), row.get::<_, &str>(0))
-    }))
 }
 
 async fn letters(client: &Client) -> Look<Vec<Group>> {

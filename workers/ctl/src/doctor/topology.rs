@@ -6,7 +6,8 @@ use orderly_runtime::topology::{EXCHANGES, Queue};
 use serde_json::Value;
 
 use super::finding::{Finding, or_ok};
-use super::reading::{Look, Reading};
+use super::reading::Reading;
+use crate::look::Look;
 use crate::setup::effects::{Binding, bindings, bindings_of};
 use crate::setup::expected::{differences, effective_number};
 

@@ -3,8 +3,9 @@
 use orderly_contracts::routes::Party;
 
 use super::finding::Finding;
-use super::reading::{Backlog, Database, Group, Look, Reading};
+use super::reading::{Backlog, Database, Group, Reading};
 use crate::dead::plain::brief;
+use crate::look::Look;
 use crate::output;
 
 /// A worker looks for due deadlines twice a second; longer than this, it does not look.

@@ -9,11 +9,12 @@ use orderly_runtime::amqp::broker::AmqpBroker;
 use orderly_runtime::broker::Depth;
 use orderly_runtime::topology::{WORKERS, work_queues};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use super::snapshot::{Look, Managed, Update};
+use super::snapshot::{Managed, Update};
 use super::tables::Watch;
 use crate::connections;
+use crate::look::within;
 use crate::management::Management;
 use crate::settings::Settings;
 
@@ -38,19 +39,11 @@ pub(super) fn start(settings: &Settings) -> Result<mpsc::Receiver<Update>> {
     Ok(heard)
 }
 
-/// `look`, unless it takes too long; an error in one line.
-async fn within<T>(look: impl Future<Output = Result<T>>) -> Look<T> {
-    match timeout(LIMIT, look).await {
-        Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
-        Err(_) => Err(format!("no answer within {LIMIT:?}")),
-    }
-}
-
 async fn depths(settings: Settings, news: mpsc::Sender<Update>) {
     let mut broker: Option<AmqpBroker> = None;
     loop {
         let next = Instant::now() + PERIOD;
-        let look = within(async {
+        let look = within(LIMIT, async {
             let broker = match &broker {
                 Some(broker) => broker,
                 None => broker.insert(connections::broker(&settings).await?),
@@ -81,7 +74,7 @@ async fn managed(api: Management, news: mpsc::Sender<Update>) {
         let api = api.clone();
         // A thread of its own, for the client waits for its answers: leaving doesn't wait for it.
         std::thread::spawn(move || answer.send(look_at_management(&api)));
-        let look = within(async { answered.await.context("the look ended early")? }).await;
+        let look = within(LIMIT, async { answered.await.context("the look ended early")? }).await;
         if news.send(Update::Managed(look)).await.is_err() {
             return;
         }
@@ -110,7 +103,7 @@ async fn tables(settings: Settings, party: Party, news: mpsc::Sender<Update>) {
     let mut watch: Option<Watch> = None;
     loop {
         let next = Instant::now() + PERIOD;
-        let look = within(async {
+        let look = within(LIMIT, async {
             let watch = match &mut watch {
                 Some(watch) => watch,
                 None => watch.insert(Watch::begin(&settings, party).await?),

@@ -7,7 +7,8 @@ use orderly_runtime::broker::Depth;
 use orderly_runtime::topology::{Queue, Role, WORKERS, work_queues};
 
 use super::report::{Away, Doing, Kind, QueueLine, Report, WorkerLine};
-use super::snapshot::{Counts, Group, Look, Managed, Tables, Update};
+use super::snapshot::{Counts, Group, Managed, Tables, Update};
+use crate::look::Look;
 
 /// How many seconds are remembered.
 const REMEMBERED: usize = 120;

@@ -9,10 +9,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::doctor::reading::Backlog;
+use crate::look::Look;
 use crate::management::{Replica, replicas};
-
-/// What a source tells, or why it tells nothing.
-pub(crate) type Look<T> = Result<T, String>;
 
 /// News from one of the sources.
 #[derive(Debug)]

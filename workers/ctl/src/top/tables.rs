@@ -15,6 +15,7 @@ use super::pace::Pace;
 use super::snapshot::{Group, Latency, Orders, Pause, Tables};
 use crate::connections;
 use crate::doctor::reading::Backlog;
+use crate::look::number;
 use crate::output::moment;
 use crate::settings::Settings;
 
@@ -169,10 +170,6 @@ impl Watch {
 pub(super) async fn letters(client: &Client, group: &str) -> Result<Vec<Uuid>> {
     let rows = client.query(IDS, &[&group]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-fn number(row: &Row, column: usize) -> u64 {
-    u64::try_from(row.get::<_, i64>(column)).unwrap_or_default()
 }
 
 async fn groups(client: &Client, party: Party) -> Result<Vec<Group>> {
