@@ -4,7 +4,6 @@
 //! where an explanation may quote it, the dead letter has it.
 
 use orderly_contracts::Reason;
-use orderly_contracts::envelope::TRACEPARENT;
 use uuid::Uuid;
 
 use crate::batch::Candidate;
@@ -161,11 +160,10 @@ struct Named<'a> {
 
 impl<'a> Named<'a> {
     fn of(properties: &'a Properties) -> Self {
-        let header = properties.text_header(TRACEPARENT);
         Self {
             id: properties.message_id.as_deref(),
             about: properties.correlation_id.as_deref(),
-            trace: header.and_then(TraceParent::parse).map(|place| place.trace),
+            trace: TraceParent::of(properties).map(|place| place.trace),
         }
     }
 }

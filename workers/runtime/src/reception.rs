@@ -1,6 +1,6 @@
 //! From a delivery to an input, or to the reason why it is none. Pure, and before any transaction.
 
-use orderly_contracts::envelope::{CONTENT_TYPE, PLACED_AT, SENT_AT, TRACEPARENT, TRACESTATE};
+use orderly_contracts::envelope::{CONTENT_TYPE, PLACED_AT, SENT_AT, TRACESTATE};
 use orderly_contracts::routes::{Party, Route, kinds_in};
 use orderly_contracts::text::MessageId;
 use orderly_contracts::{Reason, Refusal};
@@ -166,7 +166,7 @@ fn message_id(properties: &Properties) -> Result<MessageId, Refusal> {
 }
 
 fn context(properties: &Properties, at: Micros) -> Context {
-    let trace = properties.text_header(TRACEPARENT).and_then(TraceParent::parse);
+    let trace = TraceParent::of(properties);
     let state = || properties.text_header(TRACESTATE).filter(|state| is_fit(state));
     let placed_at = properties.int_header(PLACED_AT).or(properties.int_header(SENT_AT));
     Context {

@@ -28,7 +28,7 @@ impl Waits {
         Self { queue, sent_at: moments.into_iter().map(|(sent_at, _)| sent_at).collect() }
     }
 
-    /// All of them are settled: what follows is confirmed, and they are acknowledged.
+    /// All of them are settled: what follows is confirmed, and they may be acknowledged.
     pub(crate) fn end(self) {
         if self.sent_at.is_empty() {
             return;

@@ -129,6 +129,25 @@ impl<T> PgUnit<T> {
         self.note(outcome)
     }
 
+    fn expect_sound(&self) -> Result<(), StoreError> {
+        if self.has_failed {
+            return Err(StoreError::Conflict("a statement of the transaction failed".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What came of sending COMMIT. After an error the connection has answers to come, and is closed.
+    fn end(mut self, committed: Result<(), StoreError>) -> Result<(), StoreError> {
+        match committed {
+            Ok(()) => {
+                self.connection.keep();
+                Ok(())
+            }
+            Err(StoreError::Unavailable(why)) => Err(StoreError::Unknown(why)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Another connection, if the pool gave one that had died while it was idle. A second one that
     /// fails is the database's doing.
     async fn renew(&mut self) -> Result<bool, StoreError> {
@@ -167,18 +186,10 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
         self.note(outcome)
     }
 
-    async fn commit(mut self) -> Result<(), StoreError> {
-        if self.has_failed {
-            return Err(StoreError::Conflict("a statement of the transaction failed".to_owned()));
-        }
-        match self.connection.session().commit().await {
-            Ok(()) => {
-                self.connection.keep();
-                Ok(())
-            }
-            Err(StoreError::Unavailable(why)) => Err(StoreError::Unknown(why)),
-            Err(error) => Err(error),
-        }
+    async fn commit(self) -> Result<(), StoreError> {
+        self.expect_sound()?;
+        let committed = self.connection.session().commit().await;
+        self.end(committed)
     }
 
     async fn rollback(mut self) {
@@ -206,22 +217,12 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
         self.note(outcome)
     }
 
-    async fn leave(mut self, work: &Work<D>) -> Result<(), StoreError> {
-        if self.has_failed {
-            return Err(StoreError::Conflict("a statement of the transaction failed".to_owned()));
-        }
+    async fn leave(self, work: &Work<D>) -> Result<(), StoreError> {
+        self.expect_sound()?;
         let session = self.connection.session();
         // After an error among what is sent before it, COMMIT rolls back; the error is what is told.
-        let saved = tokio::try_join!(biased; save::<D, T>(session, work), session.commit());
-        match saved {
-            Ok(_) => {
-                self.connection.keep();
-                Ok(())
-            }
-            Err(StoreError::Unavailable(why)) => Err(StoreError::Unknown(why)),
-            // The transaction is over; the connection has answers to come, and is closed.
-            Err(error) => Err(error),
-        }
+        let committed = tokio::try_join!(biased; save::<D, T>(session, work), session.commit());
+        self.end(committed.map(|_| ()))
     }
 }
 

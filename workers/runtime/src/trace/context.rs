@@ -3,7 +3,10 @@
 
 use std::fmt;
 
+use orderly_contracts::envelope::TRACEPARENT;
 use uuid::{Uuid, uuid};
+
+use crate::message::Properties;
 
 /// The namespace of all derived ids of traces and spans.
 const NAMESPACE: Uuid = uuid!("0b1c52d8-3a64-5f0e-8f55-6d3f3b7a90c1");
@@ -92,6 +95,11 @@ impl TraceParent {
     /// The place of `span` in `trace`.
     pub fn new(trace: TraceId, span: SpanId, is_sampled: bool) -> Self {
         Self { trace, span, flags: u8::from(is_sampled) }
+    }
+
+    /// Where a message says that it stands, if it says so by the standard.
+    pub fn of(properties: &Properties) -> Option<Self> {
+        properties.text_header(TRACEPARENT).and_then(Self::parse)
     }
 
     /// What a header says, or nothing if it breaks the standard in any way: a sender's mistake costs

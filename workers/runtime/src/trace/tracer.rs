@@ -60,7 +60,7 @@ impl Tracer {
     pub fn embark(&self, properties: &mut Properties, about: &str) -> Option<SpanId> {
         let publishing =
             SpanId::of_publishing(properties.message_id.as_deref().unwrap_or_default());
-        let sent = place(properties);
+        let sent = TraceParent::of(properties);
         if sent.is_none() {
             properties.remove_header(TRACESTATE);
         }
@@ -81,7 +81,7 @@ impl Tracer {
         (began, ended): Period,
     ) -> Option<Span> {
         let properties = &delivery.properties;
-        let sent = place(properties)?;
+        let sent = TraceParent::of(properties)?;
         if !self.sampler.keeps(sent.trace, Some(sent.is_sampled())) {
             return None;
         }
@@ -179,7 +179,7 @@ impl Tracer {
 /// if its place is another's: that of the sender, where it is a copy on the retry ladder.
 pub fn published(message: &Outgoing, parent: Option<SpanId>, period: Period) -> Option<Span> {
     let properties = &message.properties;
-    let place = place(properties)?;
+    let place = TraceParent::of(properties)?;
     let is_copy = route(&message.routing_key).is_none();
     let is_own = || place.span == SpanId::of_publishing(message.id());
     if is_copy || !place.is_sampled() || !is_own() {
@@ -201,10 +201,6 @@ pub fn published(message: &Outgoing, parent: Option<SpanId>, period: Period) -> 
         error: None,
         links: vec![],
     })
-}
-
-fn place(properties: &Properties) -> Option<TraceParent> {
-    properties.text_header(TRACEPARENT).and_then(TraceParent::parse)
 }
 
 #[cfg(test)]
@@ -251,7 +247,8 @@ mod tests {
 
     /// What the order worker sends because of `delivery`, which it follows if `tracer` says so.
     fn follow_up(tracer: &Tracer, delivery: &mut Delivery) -> Outgoing {
-        let mut context = Context { trace: place(&delivery.properties), ..Context::default() };
+        let mut context =
+            Context { trace: TraceParent::of(&delivery.properties), ..Context::default() };
         if let Some(begun) = tracer.enter(&mut context, "m", "o") {
             delivery.properties.set_header(TRACEPARENT, begun.to_string());
         }
@@ -296,7 +293,7 @@ mod tests {
         assert_eq!(span(End::Dead("poison")).parent, None);
         assert_eq!(span(End::Postponed).parent, Some(span(End::Done).place.span));
         // A copy on the ladder says what the first one said.
-        assert_eq!(place(&delivery.properties).unwrap().trace, TraceId::of("o"));
+        assert_eq!(TraceParent::of(&delivery.properties).unwrap().trace, TraceId::of("o"));
     }
 
     #[test]

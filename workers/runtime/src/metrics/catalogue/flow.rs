@@ -99,7 +99,7 @@ pub static CRITICAL_SECONDS: Metric = histogram(
     &[QUEUE],
     &LONG_BOUNDS,
     "The critical time, from sent (as in `orderly_queue_seconds`) to settled: what follows from the \
-     message is confirmed by the broker, and its delivery is acknowledged.",
+     message is confirmed by the broker, and its delivery may be acknowledged.",
 );
 
 /// Messages published and confirmed.
