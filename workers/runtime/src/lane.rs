@@ -1,5 +1,6 @@
 //! A lane: the loop over one queue. While a batch is being published, the next is processed.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -127,9 +128,12 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
                 intake.cancel().await?;
             }
             let owes_acks = processed.is_some() || outlet.owes_acks();
-            let deliver = outlet.deliver(processed.take());
-            let next = self.next(&mut intake, &mut sent, owes_acks);
-            let (out, next) = tokio::join!(deliver, next);
+            let (out, next) = {
+                // Pinned where they are made: kilobytes each, which a join would move about.
+                let deliver = pin!(outlet.deliver(processed.take()));
+                let next = pin!(self.next(&mut intake, &mut sent, owes_acks));
+                tokio::join!(deliver, next)
+            };
             sent.extend(out?);
             match next? {
                 Next::Batch(batch) => {
@@ -166,9 +170,10 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             biased;
             delivery = intake.deliveries.next() => delivery?,
             () = self.stop.requested(), if !intake.is_cancelled => return Ok(Next::Idle),
-            () = clock.sleep(MOMENT), if owes_acks => return Ok(Next::Idle),
-            () = clock.sleep(IDLE) => {
-                self.note_sent(sent).await?;
+            () = clock.sleep(if owes_acks { MOMENT } else { IDLE }) => {
+                if !owes_acks {
+                    self.note_sent(sent).await?;
+                }
                 return Ok(Next::Idle);
             }
         };

@@ -74,6 +74,8 @@ pub struct Climate {
 #[derive(Debug)]
 pub struct Sky {
     climate: Climate,
+    /// By strike, in a thousand calls.
+    often: [u32; Strike::ALL.len()],
     rng: Mutex<Rng>,
     is_fair: AtomicBool,
     struck: Mutex<BTreeMap<Strike, u64>>,
@@ -82,8 +84,11 @@ pub struct Sky {
 impl Sky {
     /// A sky of this climate; what it decides follows from `seed`.
     pub fn new(climate: Climate, seed: u64) -> Self {
+        let mut often = [0; Strike::ALL.len()];
+        climate.often.iter().for_each(|(strike, times)| often[*strike as usize] = *times);
         Self {
             climate,
+            often,
             rng: Mutex::new(Rng::with_seed(seed)),
             is_fair: AtomicBool::new(false),
             struck: Mutex::default(),
@@ -97,8 +102,8 @@ impl Sky {
 
     /// Whether `strike` happens now.
     pub fn strikes(&self, strike: Strike) -> bool {
-        let Some(often) = self.climate.often.get(&strike) else { return false };
-        if self.is_fair.load(Ordering::Relaxed) || self.rng().u32(..1_000) >= *often {
+        let often = self.often[strike as usize];
+        if often == 0 || self.is_fair.load(Ordering::Relaxed) || self.rng().u32(..1_000) >= often {
             return false;
         }
         *lock(&self.struck).entry(strike).or_default() += 1;

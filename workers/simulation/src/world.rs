@@ -196,9 +196,9 @@ impl<O: Orders, S: Stocks, P: Payments> World<O, S, P> {
         if !self.surroundings.broker.is_empty() {
             return false;
         }
-        let order = self.order.store.content().await;
-        let stock = self.stock.store.content().await;
-        let payment = self.payment.store.content().await;
+        let order = self.order.store.content();
+        let stock = self.stock.store.content();
+        let payment = self.payment.store.content();
         let is_open = |state: &payment::State| {
             matches!(state, payment::State::Open(_) | payment::State::Refunding(_))
         };
@@ -219,9 +219,9 @@ impl<O: Orders, S: Stocks, P: Payments> World<O, S, P> {
         let deadlocks = self.order.store.deadlocks()
             + self.stock.store.deadlocks()
             + self.payment.store.deadlocks();
-        let order = self.order.store.content().await;
-        let stock = self.stock.store.content().await;
-        let payment = self.payment.store.content().await;
+        let order = self.order.store.content();
+        let stock = self.stock.store.content();
+        let payment = self.payment.store.content();
         let findings = audit(Books {
             orders: &order.states,
             history: &order.entries,

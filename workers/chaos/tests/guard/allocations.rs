@@ -91,7 +91,7 @@ impl<D: Domain> Bench<D> {
     }
 
     fn put(&self, key: D::Key, state: D::State) {
-        self.runtime.block_on(self.store.content()).states.insert(key, state);
+        self.store.content().states.insert(key, state);
     }
 
     /// Takes in a batch of messages of one kind, and counts; what follows from them.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use foldhash::fast::FixedState;
 use orderly_contracts::Reason;
 use orderly_contracts::routes::{PAYMENT_EFFECTS, Party, route};
 use orderly_runtime::domain::TIMER;
@@ -9,6 +10,10 @@ use uuid::Uuid;
 
 use crate::trace::event::{Arrived, Effects, Event, Name, Published, Sent, Taken};
 use crate::trace::violation::Violation;
+
+/// Its keys are ours, and a simulation asks millions of times: not the hash that withstands attacks.
+type Map<K, V> = HashMap<K, V, FixedState>;
+type Set<T> = HashSet<T, FixedState>;
 
 /// How much a trace tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,27 +31,27 @@ pub struct Checker {
     certainty: Certainty,
     violations: Vec<Violation>,
     /// Deliveries that are not acknowledged, by channel.
-    channels: HashMap<Uuid, BTreeMap<u64, Delivered>>,
+    channels: Map<Uuid, BTreeMap<u64, Delivered>>,
     /// What was delivered at all: queue, message, body, attempts.
-    seen: HashSet<(String, Arrived)>,
+    seen: Set<(String, Arrived)>,
     /// Messages that have had their effect, with the hash of the body that had it.
-    effects: HashMap<Name, u64>,
+    effects: Map<Name, u64>,
     /// Transactions that may have been committed, by the messages that had their effect in them.
-    perhaps: HashMap<Name, Effects>,
+    perhaps: Map<Name, Effects>,
     /// Transactions that were taken for committed by what others saw of them, before their own note.
     presumed: Vec<Effects>,
     /// Outputs that were decided, and what they look like.
-    decided: HashMap<Name, u64>,
-    outputs_of: HashMap<Name, Vec<Sent>>,
-    confirmed: HashSet<Name>,
+    decided: Map<Name, u64>,
+    outputs_of: Map<Name, Vec<Sent>>,
+    confirmed: Set<Name>,
     /// Ids of the requests for calls to the outside that were answered, and the answers.
-    answered: HashSet<String>,
-    answers: HashSet<Name>,
-    retried: HashSet<(String, Arrived)>,
-    lettered: HashSet<(String, Name, u64)>,
+    answered: Set<String>,
+    answers: Set<Name>,
+    retried: Set<(String, Arrived)>,
+    lettered: Set<(String, Name, u64)>,
     /// Messages with a letter about them, whichever queue they died in.
-    dead: HashSet<Name>,
-    filed: HashSet<Uuid>,
+    dead: Set<Name>,
+    filed: Set<Uuid>,
 }
 
 #[derive(Debug)]
@@ -62,20 +67,20 @@ impl Checker {
         Self {
             certainty,
             violations: vec![],
-            channels: HashMap::new(),
-            seen: HashSet::new(),
-            effects: HashMap::new(),
-            perhaps: HashMap::new(),
+            channels: Map::default(),
+            seen: Set::default(),
+            effects: Map::default(),
+            perhaps: Map::default(),
             presumed: vec![],
-            decided: HashMap::new(),
-            outputs_of: HashMap::new(),
-            confirmed: HashSet::new(),
-            answered: HashSet::new(),
-            answers: HashSet::new(),
-            retried: HashSet::new(),
-            lettered: HashSet::new(),
-            dead: HashSet::new(),
-            filed: HashSet::new(),
+            decided: Map::default(),
+            outputs_of: Map::default(),
+            confirmed: Set::default(),
+            answered: Set::default(),
+            answers: Set::default(),
+            retried: Set::default(),
+            lettered: Set::default(),
+            dead: Set::default(),
+            filed: Set::default(),
         }
     }
 

@@ -1,7 +1,9 @@
 //! The events of a trace: what crossed the seams of one process, in the order in which it did.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::borrow::Cow;
+use std::hash::{BuildHasher, Hash, Hasher};
 
+use foldhash::quality::FixedState;
 use orderly_contracts::envelope::{ATTEMPTS, CAUSATION_ID};
 use orderly_contracts::routes::route;
 use orderly_runtime::broker::Confirmation;
@@ -16,7 +18,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name {
     /// The sender.
-    pub source: String,
+    pub source: Cow<'static, str>,
     /// The message id.
     pub id: String,
 }
@@ -25,13 +27,13 @@ impl Name {
     /// The name of a message of this `kind`. What no table knows has no sender.
     pub fn of(kind: &str, id: &str) -> Self {
         let source = route(kind).map_or("nobody", |route| route.sender.name());
-        Self { source: source.to_owned(), id: id.to_owned() }
+        Self { source: source.into(), id: id.to_owned() }
     }
 }
 
 impl From<&Cause> for Name {
     fn from(cause: &Cause) -> Self {
-        Self { source: cause.source.to_owned(), id: cause.id.clone() }
+        Self { source: cause.source.into(), id: cause.id.clone() }
     }
 }
 
@@ -193,7 +195,7 @@ pub(super) fn beginning(sha256: &[u8; 32]) -> u64 {
 /// The same in every process.
 fn whole(message: &Outgoing) -> u64 {
     let Outgoing { exchange, routing_key, mandatory, properties, body } = message;
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FixedState::default().build_hasher();
     (exchange, routing_key, mandatory, body).hash(&mut hasher);
     let Properties { message_id, kind, correlation_id, content_type, app_id, .. } = properties;
     (message_id, kind, correlation_id, content_type, app_id).hash(&mut hasher);

@@ -9,12 +9,12 @@ use crate::trace::recorder::Sink;
 use crate::trace::{Effects, Event, Name, Sent};
 
 fn name(id: &str) -> Name {
-    Name { source: "client".to_owned(), id: id.to_owned() }
+    Name { source: "client".into(), id: id.to_owned() }
 }
 
 /// What a transaction leaves behind that has one message and one public output.
 fn effects(id: &str, whole: u64) -> Effects {
-    let output = Name { source: "order".to_owned(), id: format!("{id}-out") };
+    let output = Name { source: "order".into(), id: format!("{id}-out") };
     let sent = Sent { name: output, kind: "order.unchanged.v1".to_owned(), whole };
     Effects { of: vec![(name(id), 7)], outputs: vec![(name(id), vec![sent])] }
 }

@@ -1,7 +1,6 @@
 //! The broker seam in memory: exchanges, bindings, prefetch, redelivery and delays.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -11,9 +10,6 @@ use crate::health::Health;
 use crate::memory::queues::{Next, State};
 use crate::message::{Delivery, Outgoing, Tag};
 use crate::topology::Queue;
-
-/// Nothing is waited for any longer without a look.
-const LONG: Duration = Duration::from_secs(3600);
 
 /// A connection to a broker in memory. Copies are the same connection; see
 /// [`connect`](MemoryBroker::connect).
@@ -57,9 +53,13 @@ impl MemoryBroker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long until the next message has waited long enough in the retry ladder.
-    fn next_expiry(&self) -> Duration {
-        self.lock().next_expiry().map_or(LONG, |at| at - self.clock.now())
+    /// Waits until the next message has waited long enough in the retry ladder; without one, for ever.
+    async fn next_expiry(&self) {
+        let next = self.lock().next_expiry();
+        match next {
+            Some(at) => self.clock.sleep(at - self.clock.now()).await,
+            None => std::future::pending().await,
+        }
     }
 
     fn expect_uncut(&self, state: &State) -> Result<(), BrokerError> {
@@ -73,8 +73,7 @@ impl MemoryBroker {
     /// is gone.
     fn take(&self, channel: u64) -> Result<Next, BrokerError> {
         let mut state = self.lock();
-        let now = self.clock.now();
-        state.expire(now);
+        state.expire(&*self.clock);
         state.take(channel)
     }
 }
@@ -104,7 +103,7 @@ impl Broker for MemoryBroker {
     async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
         let mut state = self.lock();
         self.expect_uncut(&state)?;
-        state.expire(self.clock.now());
+        state.expire(&*self.clock);
         state.depth(queue)
     }
 
@@ -158,7 +157,7 @@ impl Deliveries for MemoryDeliveries {
             tokio::select! {
                 biased;
                 () = arrival => {}
-                () = broker.clock.sleep(broker.next_expiry()) => {}
+                () = broker.next_expiry() => {}
             }
         }
     }

@@ -52,12 +52,26 @@ impl<K: Ord + Clone> Locks<K> {
 
     /// Waits until `row` belongs to `unit`; a conflict if that would be for ever.
     pub(super) async fn lock(&self, unit: u64, row: &Row<K>) -> Result<(), StoreError> {
+        self.lock_unless(unit, row, || false).await.map(|_| ())
+    }
+
+    /// The same as long as it does not come about that it `is_moot`; whether the row was taken.
+    pub(super) async fn lock_unless(
+        &self,
+        unit: u64,
+        row: &Row<K>,
+        is_moot: impl Fn() -> bool,
+    ) -> Result<bool, StoreError> {
         loop {
             let mut released = std::pin::pin!(self.released.notified());
             // Registered before looking, or a release in between would go unheard.
             released.as_mut().enable();
+            if is_moot() {
+                self.table().waiting.remove(&unit);
+                return Ok(false);
+            }
             match self.table().attempt(unit, row) {
-                Attempt::Taken => return Ok(()),
+                Attempt::Taken => return Ok(true),
                 Attempt::Busy => {}
                 Attempt::Deadlock => {
                     return Err(StoreError::Conflict("deadlock detected".to_owned()));
@@ -69,7 +83,10 @@ impl<K: Ord + Clone> Locks<K> {
 
     /// Gives a single row back.
     pub(super) fn unlock(&self, row: &Row<K>) {
-        self.table().owners.remove(row);
+        let mut table = self.table();
+        table.owners.remove(row);
+        table.waken();
+        drop(table);
         self.released.notify_waiters();
     }
 
@@ -78,6 +95,7 @@ impl<K: Ord + Clone> Locks<K> {
         let mut table = self.table();
         table.owners.retain(|_, owner| *owner != unit);
         table.waiting.remove(&unit);
+        table.waken();
         drop(table);
         self.released.notify_waiters();
     }
@@ -113,6 +131,13 @@ impl<K: Ord + Clone> Table<K> {
         }
     }
 
+    /// Who waited for what is free now waits for nobody until he has looked again: somebody else may
+    /// have taken it by then, and be none of his business.
+    fn waken(&mut self) {
+        let owners = &self.owners;
+        self.waiting.retain(|_, row| owners.contains_key(row));
+    }
+
     /// Whether `one` waits for `other`, directly or by way of more.
     fn waits_for(&self, mut one: u64, other: u64) -> bool {
         while let Some(next) = self.waiting.get(&one).and_then(|row| self.owners.get(row)) {
@@ -128,8 +153,39 @@ impl<K: Ord + Clone> Table<K> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn who_waits_in_vain_does_not_wait_for_the_next_owner() {
+        let locks = Arc::new(Locks::<&str>::default());
+        let exists = Arc::new(AtomicBool::new(false));
+        let [creator, late, next] = [(); 3].map(|()| locks.unit());
+        locks.lock(creator, &Row::State("a")).await.unwrap();
+        locks.lock(late, &Row::State("b")).await.unwrap();
+        let creating = tokio::spawn({
+            let (locks, exists) = (locks.clone(), exists.clone());
+            let exists = move || exists.load(Ordering::Relaxed);
+            async move { locks.lock_unless(late, &Row::State("a"), exists).await }
+        });
+        tokio::task::yield_now().await;
+        exists.store(true, Ordering::Relaxed);
+        locks.release(creator);
+        // Before the late one has looked again.
+        locks.lock(next, &Row::State("a")).await.unwrap();
+        let row = Row::State("b");
+        let mut waiting = std::pin::pin!(locks.lock(next, &row));
+        assert!(waiting.as_mut().now_or_never().is_none(), "that is no circle");
+        let taken = tokio::time::timeout(Duration::from_secs(5), creating).await;
+        assert!(!taken.unwrap().unwrap().unwrap());
+        assert_eq!(locks.deadlocks(), 0);
+        locks.release(late);
+        waiting.await.unwrap();
+    }
 
     #[tokio::test]
     async fn who_waits_gets_the_row_when_it_is_given_back() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::broker::{BrokerError, Depth};
-use crate::clock::Micros;
+use crate::clock::{Clock, Micros};
 use crate::message::{Delivery, HeaderValue, Outgoing, Tag};
 use crate::topology::{Queue, Role};
 
@@ -20,6 +20,8 @@ pub(super) struct State {
     cut: BTreeSet<u64>,
     /// Rings when a connection is cut.
     cut_bell: Arc<Notify>,
+    /// How many messages wait in the retry ladder, at most.
+    waiting: usize,
 }
 
 struct QueueState {
@@ -62,6 +64,7 @@ impl State {
             last_connection: 0,
             cut: BTreeSet::new(),
             cut_bell: Arc::default(),
+            waiting: 0,
         }
     }
 
@@ -96,12 +99,16 @@ impl State {
 
     pub(super) fn delete(&mut self, queue: &str) {
         if let Some(queue) = self.queues.remove(queue) {
+            self.waiting -= queue.ready.iter().filter(|one| one.expires_at.is_some()).count();
             queue.bell.notify_waiters();
         }
     }
 
     /// When the next message has waited long enough in the retry ladder.
     pub(super) fn next_expiry(&self) -> Option<Micros> {
+        if self.waiting == 0 {
+            return None;
+        }
         self.queues.values().filter_map(|queue| queue.ready.front()?.expires_at).min()
     }
 
@@ -135,8 +142,11 @@ impl State {
 
     pub(super) fn settle(&mut self, channel: u64, up_to: Tag) -> Result<(), BrokerError> {
         let channel = self.channels.get_mut(&channel).ok_or_else(closed)?;
+        let was_full = channel.unsettled.len() >= channel.prefetch;
         channel.unsettled = channel.unsettled.split_off(&(up_to + 1));
-        ring(&self.queues, &channel.queue);
+        if was_full {
+            ring(&self.queues, &channel.queue);
+        }
         Ok(())
     }
 
@@ -175,7 +185,7 @@ impl State {
                     .iter()
                     .any(|(bound, pattern)| bound == exchange && matches(pattern, routing_key))
         };
-        let (mut is_routed, mut waits) = (false, false);
+        let (mut is_routed, mut waits) = (false, 0);
         for queue in self.queues.values_mut().filter(|queue| is_bound(queue)) {
             let expires_at = match queue.declared.role {
                 Role::Retry { delay } => {
@@ -189,9 +199,10 @@ impl State {
             queue.ready.push_back(Waiting { message: message.clone(), returns: 0, expires_at });
             queue.bell.notify_waiters();
             is_routed = true;
-            waits |= expires_at.is_some();
+            waits += usize::from(expires_at.is_some());
         }
-        if waits {
+        self.waiting += waits;
+        if waits > 0 {
             // Whoever sleeps may have to get up earlier now.
             self.queues.values().for_each(|queue| queue.bell.notify_waiters());
         }
@@ -199,7 +210,11 @@ impl State {
     }
 
     /// Dead-letters what has waited long enough; only the head of a queue expires.
-    pub(super) fn expire(&mut self, now: Micros) {
+    pub(super) fn expire(&mut self, clock: &dyn Clock) {
+        if self.waiting == 0 {
+            return;
+        }
+        let now = clock.now();
         let mut expired = Vec::new();
         for queue in self.queues.values_mut() {
             while queue
@@ -220,6 +235,7 @@ impl State {
                 expired.push(message);
             }
         }
+        self.waiting -= expired.len();
         for message in expired {
             self.route(&message, now);
         }

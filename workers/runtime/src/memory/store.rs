@@ -2,11 +2,10 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use orderly_contracts::Reason;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
 
 use crate::clock::{Clock, Micros};
@@ -88,8 +87,8 @@ impl<D: Domain> MemoryStore<D> {
     }
 
     /// What it holds, for whoever wants to look or to meddle; no transaction gets on meanwhile.
-    pub async fn content(&self) -> OwnedMutexGuard<Content<D>> {
-        self.content.clone().lock_owned().await
+    pub fn content(&self) -> MutexGuard<'_, Content<D>> {
+        lock(&self.content)
     }
 }
 
@@ -110,13 +109,6 @@ impl<D: Domain> Drop for MemoryUnit<D> {
     }
 }
 
-impl<D: Domain> MemoryUnit<D> {
-    async fn expect_absent(&self, key: &D::Key) -> Result<(), StoreError> {
-        let is_there = self.content.lock().await.states.contains_key(key);
-        if is_there { Err(StoreError::Conflict(format!("{key:?} exists already"))) } else { Ok(()) }
-    }
-}
-
 impl<D: Domain> Unit<D> for MemoryUnit<D> {
     async fn claim(&mut self, batch: Uuid, claims: &[Claim]) -> Result<Vec<Standing>, StoreError> {
         let mut standings = Vec::with_capacity(claims.len());
@@ -124,7 +116,7 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
             let row = Row::Claim(cause.clone());
             // Whoever claims it at this moment may still give it up.
             self.locks.lock(self.id, &row).await?;
-            let content = self.content.lock().await;
+            let content = lock(&self.content);
             let Some(known) = content.inbox.get(cause) else {
                 let processed = Processed { body_hash: *body_hash, batch, at: self.now };
                 self.claimed.push((cause.clone(), processed));
@@ -148,11 +140,11 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
         let mut wanted = keys.clone();
         while let Some(key) = wanted.pop_first() {
             // What isn't there can't be locked.
-            if found.contains_key(&key) || !self.content.lock().await.states.contains_key(&key) {
+            if found.contains_key(&key) || !lock(&self.content).states.contains_key(&key) {
                 continue;
             }
             self.locks.lock(self.id, &Row::State(key.clone())).await?;
-            if let Some(state) = self.content.lock().await.states.get(&key) {
+            if let Some(state) = lock(&self.content).states.get(&key) {
                 wanted.extend(D::leads_to(state));
                 found.insert(key, state.clone());
             }
@@ -164,11 +156,12 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
         let Changes { created, updated } = &work.changes;
         for (key, _) in created {
             // Only who is about to create it is waited for, and not who has it locked.
-            self.expect_absent(key).await?;
-            self.locks.lock(self.id, &Row::State(key.clone())).await?;
-            self.expect_absent(key).await?;
+            let exists = || lock(&self.content).states.contains_key(key);
+            if !self.locks.lock_unless(self.id, &Row::State(key.clone()), exists).await? {
+                return Err(StoreError::Conflict(format!("{key:?} exists already")));
+            }
         }
-        let content = self.content.lock().await;
+        let content = lock(&self.content);
         if let Some((key, _)) = updated.iter().find(|(key, _)| !content.states.contains_key(key)) {
             return Err(StoreError::Conflict(format!("{key:?} does not exist")));
         }
@@ -180,7 +173,7 @@ impl<D: Domain> Unit<D> for MemoryUnit<D> {
     async fn commit(mut self) -> Result<(), StoreError> {
         let claimed = std::mem::take(&mut self.claimed);
         let work = self.work.take();
-        let mut content = self.content.lock().await;
+        let mut content = lock(&self.content);
         content.inbox.extend(claimed);
         if let Some(work) = work {
             content.absorb(work, self.now);
@@ -258,7 +251,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
 
     async fn due_timers(&self, limit: usize) -> Result<Vec<DueTimer>, StoreError> {
         let now = self.clock.now();
-        let content = self.content().await;
+        let content = self.content();
         let mut due: Vec<DueTimer> = content
             .timers
             .values()
@@ -272,7 +265,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
 
     async fn postpone(&self, timers: &[Timer], by: Duration) -> Result<(), StoreError> {
         let due_at = self.clock.now() + by;
-        let mut content = self.content().await;
+        let mut content = self.content();
         for timer in timers {
             if let Some((found, at)) = content.timers.get_mut(&timer.owner)
                 && found == timer
@@ -284,7 +277,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
     }
 
     async fn mark_sent(&self, batches: &[Uuid]) -> Result<(), StoreError> {
-        self.content().await.mark_sent(batches);
+        self.content().mark_sent(batches);
         Ok(())
     }
 
@@ -294,7 +287,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
         limit: usize,
     ) -> Result<Vec<(Uuid, Vec<Outgoing>)>, StoreError> {
         let now = self.clock.now();
-        let mut content = self.content().await;
+        let mut content = self.content();
         let is_left =
             |batch: &Batch| !batch.is_sent && batch.at + age < now && batch.leased_until < now;
         let left = content.batches.iter_mut().filter(|(_, batch)| is_left(batch));
@@ -308,7 +301,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
     }
 
     async fn note_suspect(&self, cause: &Cause, process: Uuid) -> Result<u32, StoreError> {
-        let mut content = self.content().await;
+        let mut content = self.content();
         let (deaths, noted_by) = content.suspects.entry(cause.clone()).or_insert((0, process));
         *deaths += u32::from(*noted_by != process);
         *noted_by = process;
@@ -316,12 +309,12 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
     }
 
     async fn clear_suspect(&self, cause: &Cause) -> Result<(), StoreError> {
-        self.content().await.suspects.remove(cause);
+        self.content().suspects.remove(cause);
         Ok(())
     }
 
     async fn file_letters(&self, letters: &[Letter]) -> Result<(), StoreError> {
-        let mut content = self.content().await;
+        let mut content = self.content();
         for letter in letters {
             let filed = content.letters.entry(letter.explanation.id);
             let is_known = matches!(filed, Entry::Occupied(_));
@@ -345,7 +338,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
 
     async fn purge(&self, retention: Duration, limit: usize) -> Result<u64, StoreError> {
         let now = self.clock.now();
-        let mut content = self.content().await;
+        let mut content = self.content();
         let letters = content.letters.values();
         let replayable: BTreeSet<String> = letters
             .filter_map(|(letter, _)| letter.explanation.properties.message_id.clone())
@@ -366,7 +359,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
     }
 
     async fn pause(&self) -> Result<Option<Pause>, StoreError> {
-        Ok(self.content.lock().await.pause.clone())
+        Ok(lock(&self.content).pause.clone())
     }
 
     async fn in_progress(&self, _: u32) -> Result<u32, StoreError> {
@@ -375,7 +368,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
 
     async fn census(&self, _: bool) -> Result<Vec<Reading>, StoreError> {
         let now = self.clock.now();
-        let content = self.content().await;
+        let content = self.content();
         let waiting = content.batches.values().filter(|batch| !batch.is_sent);
         let waiting: Vec<Micros> = waiting.map(|batch| batch.at).collect();
         let due = content.timers.values().map(|(_, due_at)| *due_at);
@@ -396,4 +389,8 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
         }));
         Ok(readings)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

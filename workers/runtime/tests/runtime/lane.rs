@@ -297,7 +297,7 @@ proptest! {
             assert_eq!(ids(&whole), ids(&split));
             assert_eq!(whole.letter_count, conflicting);
             assert_eq!(split.letter_count, conflicting);
-            let (one, many) = (one.content().await, many.content().await);
+            let (one, many) = (one.content(), many.content());
             assert_eq!(one.states, many.states);
             assert_eq!(one.entries, many.entries);
             let timers = |content: &orderly_runtime::memory::store::Content<Counters>| {

@@ -84,7 +84,7 @@ fn check_batches(batches: &[Vec<String>]) {
 async fn a_batch_keeps_its_bounds_in_memory() -> Outcome {
     let store = Arc::new(memory_store());
     in_batches(memory_broker(), &store).await?;
-    let content = store.content().await;
+    let content = store.content();
     let names = content.batches.values().map(|batch| {
         batch.outputs.iter().map(|(cause, _)| cause.id.clone()).collect::<Vec<String>>()
     });
