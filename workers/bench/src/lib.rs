@@ -1,7 +1,7 @@
 //! The benchmark: the whole saga against the ceiling of the broker, in one run, on real servers.
 //!
 //! [`stage`] is where it is measured, [`shop`] is the client, [`relay`] the ceiling. [`throughput`],
-//! [`latency`], [`sweep`] and [`backlog`] are what is measured, by the plan of [`sections`];
+//! [`latency`], [`sweep`], [`backlog`] and [`watched`] are what is measured, by the plan of [`sections`];
 //! [`results`] keeps it, and [`page`] shows it.
 
 pub mod backlog;
@@ -21,3 +21,4 @@ pub mod sweep;
 pub mod throughput;
 pub mod usage;
 pub mod varied;
+pub mod watched;

@@ -14,6 +14,7 @@ use crate::latency::Latency;
 use crate::sweep::Point;
 use crate::throughput::{Real, Throughput};
 use crate::varied::Varied;
+use crate::watched::Watched;
 
 /// All sections. One that was not measured yet is missing; a run replaces those it measures.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct Results {
     pub latency: Option<Section<Vec<Latency>>>,
     /// Draining a backlog.
     pub backlog: Option<Section<Backlog>>,
+    /// With metrics and without.
+    pub watched: Option<Section<Watched>>,
     /// Throughput where one thing is varied.
     pub varied: BTreeMap<Varied, Section<Vec<Point>>>,
 }

@@ -15,6 +15,7 @@ use crate::stage::Saga;
 use crate::sweep::{Length, sweep};
 use crate::throughput::{Extent, real, throughput};
 use crate::varied::Varied;
+use crate::watched::watched;
 
 /// A backlog takes so long to come about and go that a few rounds have to do.
 const BACKLOG_ROUNDS: usize = 3;
@@ -32,6 +33,8 @@ pub enum What {
     Growth,
     /// Draining orders that came while the workers were paused
     Backlog,
+    /// Throughput with metrics and without, and how long a scrape takes
+    Watched,
     /// Throughput with more workers
     Replicas,
     /// Throughput with one hot article, and with many
@@ -56,6 +59,7 @@ impl What {
             Self::Real => run(results.real.as_ref()),
             Self::Latency => run(results.latency.as_ref()),
             Self::Backlog => run(results.backlog.as_ref()),
+            Self::Watched => run(results.watched.as_ref()),
             swept => run(results.varied.get(&swept.varied()?)),
         }
     }
@@ -63,7 +67,7 @@ impl What {
     /// What it varies, if it varies one thing.
     fn varied(self) -> Option<Varied> {
         match self {
-            Self::Throughput | Self::Real | Self::Latency | Self::Backlog => None,
+            Self::Throughput | Self::Real | Self::Latency | Self::Backlog | Self::Watched => None,
             Self::Growth => Some(Varied::Growth),
             Self::Replicas => Some(Varied::Replicas),
             Self::Articles => Some(Varied::Articles),
@@ -139,6 +143,10 @@ pub async fn measure(
             let extent = Extent { rounds, ..extent };
             let found = backlog(endpoints, amounts.waiting, extent, say).await?;
             results.backlog = Some(Section { run, found });
+        }
+        What::Watched => {
+            let found = watched(endpoints, extent, say).await?;
+            results.watched = Some(Section { run, found });
         }
         swept => {
             let varied = swept.varied().context("nothing is varied")?;

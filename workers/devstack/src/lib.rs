@@ -44,4 +44,4 @@ pub use prometheus::{Prometheus, Watched};
 pub use stack::Stack;
 pub use testbed::TestBed;
 pub use wait::wait_for;
-pub use worker::{Worker, Workers, start_program};
+pub use worker::{Worker, Workers, get, start_program};

@@ -101,7 +101,8 @@ impl Worker {
     }
 }
 
-fn get(url: &str) -> Result<String> {
+/// The body of a GET of `url`, if it is answered with a success.
+pub fn get(url: &str) -> Result<String> {
     body(url, true)
 }
 

@@ -69,6 +69,8 @@ pub struct Config {
     pub database: Address,
     /// Where to answer `/livez`, `/readyz` and `/metrics`.
     pub http: SocketAddr,
+    /// Whether anything is counted for `/metrics`.
+    pub has_metrics: bool,
     /// The bounds of a batch.
     pub batch: BatchLimits,
     /// The longest body that is read at all.
@@ -151,6 +153,7 @@ impl Config {
         let database =
             reader.address(&format!("ORDERLY_{name}_DATABASE"), &["postgres", "postgresql"]);
         let http = reader.value(&format!("ORDERLY_{name}_HTTP"), default_http(party));
+        let has_metrics = reader.value("ORDERLY_METRICS", true);
         let batch = BatchLimits {
             messages: reader.within("ORDERLY_BATCH_MESSAGES", 500, 1..=10_000),
             bytes: reader.within("ORDERLY_BATCH_BYTES", 4 << 20, 1..=256 << 20),
@@ -176,6 +179,7 @@ impl Config {
         reader.check_plaintext(&[broker.as_ref(), database.as_ref(), collector]);
         Some(Self {
             http,
+            has_metrics,
             batch,
             ladder,
             inbox_retention,

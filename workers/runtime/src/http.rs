@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
@@ -22,14 +22,15 @@ const UPKEEP_PERIOD: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 struct Page {
     health: Health,
-    metrics: Exporter,
+    /// Nothing where nothing is counted.
+    metrics: Option<Exporter>,
 }
 
 /// Binds `address`, and serves until the process ends.
 pub async fn serve(
     address: SocketAddr,
     health: Health,
-    metrics: Exporter,
+    metrics: Option<Exporter>,
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
@@ -37,7 +38,7 @@ pub async fn serve(
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(UPKEEP_PERIOD).await;
-            upkeep.tidy_up();
+            upkeep.iter().for_each(Exporter::tidy_up);
             telemetry::tell_dropped();
         }
     });
@@ -57,10 +58,14 @@ async fn readyz(State(page): State<Page>) -> impl IntoResponse {
     (status, [(header::CONTENT_TYPE, "application/json")], json)
 }
 
-async fn metrics_page(State(page): State<Page>) -> impl IntoResponse {
+async fn metrics_page(State(page): State<Page>) -> Response {
+    let Some(metrics) = &page.metrics else {
+        let text = "nothing is counted: ORDERLY_METRICS is false\n";
+        return (StatusCode::NOT_FOUND, text).into_response();
+    };
     page.health.tell();
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], page.metrics.render())
+    ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
 }
 
 /// Asks a worker on this machine whether it is ready: for containers without a shell.

@@ -161,7 +161,8 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
         }
         let worker = D::PARTY.name();
         let place = metrics::Place { party: D::PARTY, rungs: config.ladder.rungs().len() };
-        let exporter = metrics::install(&place).expect("a process is one worker");
+        let install = || metrics::install(&place).expect("a process is one worker");
+        let exporter = config.has_metrics.then(install);
         match http::serve(config.http, health.clone(), exporter).await {
             Ok(address) => tracing::info!(worker, %address, "health and metrics are served"),
             Err(error) => {

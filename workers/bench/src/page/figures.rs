@@ -6,8 +6,10 @@ use crate::results::Results;
 use crate::throughput::Throughput;
 use crate::usage::Part;
 use crate::varied::Varied;
+use crate::watched::Watched;
 
 const MIB: f64 = 1_048_576.0;
+const KIB: f64 = 1_024.0;
 
 /// On which side of a limit a value has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +67,7 @@ pub(super) fn figures(results: &Results) -> String {
 }
 
 fn all(results: &Results) -> Vec<Figure> {
-    [of_throughput(results), of_latency(results), of_change(results)]
+    [of_throughput(results), of_latency(results), of_change(results), of_watching(results)]
         .into_iter()
         .flatten()
         .collect()
@@ -125,6 +127,22 @@ fn of_change(results: &Results) -> Vec<Figure> {
         figure("Throughput with one hot article, as part of that with 100", AtLeast, (0.80, 0.95), (2, ""),
             ratio(Varied::Articles, 1, 100)),
         figure("Draining 100,000 orders, as part of the steady rate", AtLeast, (0.90, 1.0), (2, ""), drained),
+    ];
+    figures
+}
+
+/// What it costs to be watched.
+fn of_watching(results: &Results) -> Vec<Figure> {
+    let watched = results.watched.as_ref().map(|section| &section.found);
+    let of = |value: fn(&Watched) -> f64| watched.map(value);
+    #[rustfmt::skip]
+    let figures = vec![
+        figure("Throughput with metrics, as part of that without", AtLeast, (0.98, 0.99), (2, ""),
+            of(|it| it.ratio().median)),
+        figure("A scrape at saturation, the slowest", AtMost, (20.0, 10.0), (1, " ms"),
+            of(|it| it.scrape_milliseconds().most)),
+        figure("The page of metrics", AtMost, (100.0, 50.0), (0, " KiB"),
+            of(|it| it.page_bytes() as f64 / KIB)),
     ];
     figures
 }

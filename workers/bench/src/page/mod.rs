@@ -8,6 +8,7 @@ mod markdown;
 mod tests;
 mod throughput;
 mod varied;
+mod watched;
 
 use std::fs;
 use std::path::Path;
@@ -95,6 +96,9 @@ impl Page {
         }
         if let Some(section) = &results.backlog {
             page.add(&varied::backlog(section));
+        }
+        if let Some(section) = &results.watched {
+            page.add(&watched::watched(section));
         }
         page
     }

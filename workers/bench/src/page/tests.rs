@@ -13,6 +13,7 @@ use crate::sweep::Point;
 use crate::throughput::{Real, Round, Throughput};
 use crate::usage::{Part, Usage};
 use crate::varied::Varied;
+use crate::watched::{self, Scrape, Watched};
 
 fn section<T>(found: T) -> Section<T> {
     let run = About {
@@ -61,6 +62,12 @@ fn point(at: u64, lines: usize, rate: f64) -> Point {
     Point { at, lines, runs: vec![run(rate), run(rate)] }
 }
 
+fn watched() -> Watched {
+    let scrape = |milliseconds| Scrape { milliseconds, bytes: 61_440 };
+    let turn = watched::Turn { with: run(1_990.0), without: run(2_000.0) };
+    Watched { rounds: vec![turn], scrapes: [2.0, 12.0, 3.0].map(scrape).into() }
+}
+
 fn results() -> Results {
     let latencies =
         vec![latency(50.0, None), latency(250.0, Some(0.1)), latency(2_000.0, Some(0.8))];
@@ -74,6 +81,7 @@ fn results() -> Results {
         real: Some(section(Real { lines: 20.0, rounds: vec![run(600.0)] })),
         latency: Some(section(latencies)),
         backlog: Some(section(Backlog { waiting: 100_000, rounds: vec![turn] })),
+        watched: Some(section(watched())),
         varied: varied.map(|(varied, points)| (varied, section(points))).into(),
     }
 }
@@ -104,6 +112,9 @@ fn the_page_begins_with_what_was_asked_and_what_was_measured() {
         "| Throughput with 5 million old orders, as part of that without | ≥ 0.90 | 0.97 | – | not measured yet |",
         "| Throughput with one hot article, as part of that with 100 | ≥ 0.80 | 0.95 | 0.95 | yes, and the aim |",
         "| Draining 100,000 orders, as part of the steady rate | ≥ 0.90 | 1.00 | 0.95 | yes |",
+        "| Throughput with metrics, as part of that without | ≥ 0.98 | 0.99 | 0.99 | yes, and the aim |",
+        "| A scrape at saturation, the slowest | ≤ 20.0 ms | 10.0 ms | 12.0 ms | yes |",
+        "| The page of metrics | ≤ 100 KiB | 50 KiB | 60 KiB | yes |",
     ] {
         assert!(text.contains(row), "{row}\n{text}");
     }
@@ -122,6 +133,7 @@ fn every_section_says_from_which_run_it_comes() {
         "Hot articles",
         "Longer orders",
         "Backlog",
+        "Watched",
     ];
     for title in sections {
         assert!(text.contains(&format!("## {title}\n\n{about}\n")), "{title}");

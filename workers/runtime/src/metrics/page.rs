@@ -36,6 +36,7 @@ Every worker tells its metrics at `/metrics`, in the text format of Prometheus. 
 
 Every series has the label `worker` as well: `order`, `stock` or `payment`. Labels come from closed sets, so the
 number of series does not grow with orders; each of them is there, at zero, from the start.
+With `ORDERLY_METRICS=false` nothing is counted, and `/metrics` is not found.
 
 What comes \"from the database\" is read there every five seconds by every replica of a worker, and each of them tells the
 same: take `max by (worker)`, never a sum. `orderly_census_timestamp_seconds` says when it was read.
