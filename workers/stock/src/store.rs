@@ -24,11 +24,16 @@ SELECT order_id, status, lines::text, shortages::text
 FROM reservations WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE";
 
 // With the articles that the reservations lead to, which are locked by then: this is sent behind them.
+//
+// A join, and not `sku = ANY(..)`: a row that somebody else has just changed is looked at once more
+// before it is locked, and then the whole of such an array would be sorted again for that row.
 const LOAD_ITEMS: &str = "\
-SELECT sku, on_hand, reserved FROM items
-WHERE sku = ANY($1 || ARRAY(
-    SELECT jsonb_object_keys(lines) FROM reservations WHERE order_id = ANY($2)))
-ORDER BY sku FOR UPDATE";
+SELECT items.sku, on_hand, reserved
+FROM (SELECT DISTINCT sku FROM unnest($1::text[] || ARRAY(
+          SELECT jsonb_object_keys(lines) FROM reservations WHERE order_id = ANY($2)
+      )) AS sku) AS wanted
+JOIN items USING (sku)
+ORDER BY items.sku FOR UPDATE OF items";
 
 const LOAD_ADJUSTMENTS: &str = "\
 SELECT adjustment_id, sku, delta, note, refusal, on_hand, reserved

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
@@ -22,11 +24,18 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long sent data may stay unacknowledged before the connection counts as dead.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A statement is planned once a connection, not once a batch: with few messages in a batch, planning
+/// A statement is planned once for many batches, not for each: with few messages in a batch, planning
 /// costs more than running. Such a plan knows neither the arrays nor how the tables will grow, so what
 /// is only good for small tables is ruled out: every statement goes by an index, row by row.
+///
+/// While a table is next to empty, even so a plan may read all of it, and it would be kept as the table
+/// grows: see [`PLAN_LASTS`].
 const PLANNED_ONCE: &str = "-c plan_cache_mode=force_generic_plan -c jit=off \
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
+
+/// After a connection was taken so many times its statements are planned anew: rarely enough to cost
+/// nothing, and often enough that no plan of a small table outlives that for more than moments.
+const PLAN_LASTS: usize = 128;
 
 /// A pool of at most `connections` connections.
 ///
@@ -47,6 +56,15 @@ pub fn pool(
     };
     Pool::builder(manager)
         .max_size(connections)
+        .post_recycle(Hook::async_fn(|client, metrics| {
+            let is_due = (metrics.recycle_count + 1).is_multiple_of(PLAN_LASTS);
+            Box::pin(async move {
+                if is_due {
+                    client.batch_execute("DISCARD PLANS").await.map_err(HookError::Backend)?;
+                }
+                Ok(())
+            })
+        }))
         .timeouts(Timeouts {
             wait: Some(WAIT_TIMEOUT),
             create: Some(CONNECT_TIMEOUT),

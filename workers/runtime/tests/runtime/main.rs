@@ -8,6 +8,7 @@ mod lane;
 mod limits;
 mod metrics;
 mod migration;
+mod plans;
 mod session;
 mod store;
 mod stores;
