@@ -10,7 +10,7 @@ use orderly_chaos::drills::freezes::{self, Freezes};
 use orderly_chaos::drills::kills::{self, Kills};
 use orderly_chaos::drills::rig::Rig;
 use orderly_chaos::drills::schedules::{self, Extent};
-use orderly_chaos::drills::{crowds, panics, recovery, stops, troubled};
+use orderly_chaos::drills::{crowds, panics, recovery, stops, troubled, watch};
 use orderly_chaos::figures::Figures;
 use orderly_devstack::Nodes;
 use orderly_e2e::System;
@@ -78,6 +78,8 @@ enum Section {
         #[arg(long, default_value_t = 10)]
         size: usize,
     },
+    /// Three troubles, as whoever watches sees them
+    Watch,
     /// Random schedules of faults
     Schedules {
         /// So many, from --seed on
@@ -87,7 +89,7 @@ enum Section {
 }
 
 /// What `--full` runs of this program.
-const FULL: [Section; 9] = [
+const FULL: [Section; 10] = [
     Section::Kills { size: 360 },
     Section::Panics,
     Section::Freezes { pause: 60 },
@@ -96,6 +98,7 @@ const FULL: [Section; 9] = [
     Section::Troubled,
     Section::Recovery { size: 10 },
     Section::Storm { size: 100 },
+    Section::Watch,
     Section::Schedules { size: 100 },
 ];
 
@@ -141,6 +144,7 @@ impl Section {
             Self::Troubled => "troubled",
             Self::Recovery { .. } => "recovery",
             Self::Storm { .. } => "storm",
+            Self::Watch => "watch",
             Self::Schedules { .. } => "schedules",
         }
     }
@@ -195,6 +199,7 @@ async fn run(section: Section, arguments: &Arguments, figures: &mut Figures) -> 
         }
         Section::Recovery { size } => return run_recovery(size, figures).await,
         Section::Storm { size } => return run_storm(size, seed, figures).await,
+        Section::Watch => return run_watch(figures).await,
         Section::Schedules { size } => return run_schedules(size, arguments, figures).await,
     };
     figures.add(name, "verdict", &verdict);
@@ -245,6 +250,18 @@ async fn run_recovery(size: usize, figures: &mut Figures) -> Result<()> {
     }
     system.databases.settled(i64::try_from(2 * size * ORDERS)?).await?;
     system.expect_clean_audit().map(drop)
+}
+
+/// Breaks what an operator has to notice.
+async fn run_watch(figures: &mut Figures) -> Result<()> {
+    for seen in watch::run().await? {
+        let watch::Seen { trouble, shown, alert, fired, well } = seen;
+        let text = format!(
+            "shown after {shown:.0?}, {alert} fires after {fired:.0?}, all well {well:.0?} after the cure"
+        );
+        figures.add("watch", trouble, text);
+    }
+    Ok(())
 }
 
 /// Publishes every message of a hundred orders so many times.

@@ -11,3 +11,4 @@ pub mod rig;
 pub mod schedules;
 pub mod stops;
 pub mod troubled;
+pub mod watch;

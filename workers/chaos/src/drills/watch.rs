@@ -172,11 +172,7 @@ impl Scene {
     async fn until(&self, what: &str, holds: impl Fn() -> Result<bool>) -> Result<Instant> {
         let deadline = Instant::now() + PATIENCE;
         while !block_in_place(&holds)? {
-            if Instant::now() >= deadline {
-                let up = self.prometheus.query("up")?;
-                let ready = self.prometheus.query("orderly_ready")?;
-                bail!("{what}: nothing is to be seen of it; {up:?}; {ready:?}");
-            }
+            ensure!(Instant::now() < deadline, "{what}: nothing is to be seen of it");
             tokio::time::sleep(PERIOD).await;
         }
         Ok(Instant::now())
