@@ -45,8 +45,7 @@ pub async fn backlog(
 ) -> Result<Backlog> {
     let mut saga = Saga::start(endpoints, &[], 1).await?;
     saga.stock_up(&Shape::SINGLE.skus()).await?;
-    let series =
-        |name: String, count| (0..count).map(|n| Shape::SINGLE.order(&name, n)).collect::<Vec<_>>();
+    let series = |name: String, count| Shape::SINGLE.series(&name, count);
     saga.run(series("warm".into(), extent.orders / 4), OPEN).await?;
     let mut rounds = Vec::new();
     for n in 1..=extent.rounds {

@@ -46,6 +46,11 @@ impl Shape {
                            "payment_token": "tok_visa" });
         Place { order, body: body.to_string().into_bytes() }
     }
+
+    /// The first `count` orders of a series.
+    pub fn series(self, name: &str, count: usize) -> Vec<Place> {
+        (0..count).map(|n| self.order(name, n)).collect()
+    }
 }
 
 /// The id of the `n`th order of a series; all have the same length, so that messages do too.

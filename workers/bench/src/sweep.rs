@@ -113,7 +113,7 @@ impl Contender {
 
     async fn run(&mut self, series: &str) -> Result<Run> {
         let Variant { shape, .. } = self.variant;
-        let orders = (0..self.orders).map(|n| shape.order(series, n)).collect();
+        let orders = shape.series(series, self.orders);
         self.saga.run(orders, self.variant.open()).await
     }
 }

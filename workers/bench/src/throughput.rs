@@ -86,8 +86,7 @@ pub async fn throughput(
     let specimens = saga.specimens().await?;
     let mut ceiling = Ceiling::start(endpoints, &specimens, HAPPY_PATH.len()).await?;
     let mut ceiling_of_five = Ceiling::start(endpoints, &specimens, HAPPY_PATH.len() - 1).await?;
-    let series =
-        |name: String, count| (0..count).map(|n| Shape::SINGLE.order(&name, n)).collect::<Vec<_>>();
+    let series = |name: String, count| Shape::SINGLE.series(&name, count);
     // Nothing is at its pace from the first order on.
     let warm_up = extent.orders / 4;
     saga.run(series("warm".into(), warm_up), OPEN).await?;

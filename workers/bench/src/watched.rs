@@ -69,8 +69,7 @@ pub async fn watched(
 ) -> Result<Watched> {
     let mut with = Saga::start(endpoints, &[], 1).await?;
     let mut without = Saga::start(endpoints, &[("ORDERLY_METRICS", "false")], 1).await?;
-    let series =
-        |name: String, count| (0..count).map(|n| Shape::SINGLE.order(&name, n)).collect::<Vec<_>>();
+    let series = |name: String, count| Shape::SINGLE.series(&name, count);
     for saga in [&mut with, &mut without] {
         saga.stock_up(&Shape::SINGLE.skus()).await?;
         saga.run(series("warm".into(), extent.orders / 4), OPEN).await?;

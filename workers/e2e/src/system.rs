@@ -1,12 +1,12 @@
 //! A system of its own for a test: topology, schemas and worker processes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use orderly_contracts::routes::Party;
-use orderly_devstack::{Endpoints, Environment, TestBed, Worker, variable};
+use orderly_devstack::{Endpoints, Environment, Prometheus, TestBed, Watched, Worker, variable};
 use orderly_runtime::amqp::broker::AmqpBroker;
 use orderly_runtime::amqp::declare::declare;
 use orderly_runtime::broker::Broker;
@@ -155,6 +155,19 @@ impl System {
     /// All workers, to be asked and not to be changed.
     pub fn running(&self) -> &[Worker] {
         &self.workers
+    }
+
+    /// Starts a Prometheus as it ships, which looks at the running workers and their broker `every`
+    /// such as `5s`; its own files lie in `home`.
+    pub fn watch(&self, home: &Path, every: &str) -> Result<Prometheus> {
+        let each = self.workers.iter();
+        let workers = each
+            .map(|worker| (worker.process.name().trim_end_matches("-worker"), worker.address()));
+        let broker = &self.bed.endpoints().broker;
+        let watched =
+            Watched { workers: workers.collect(), broker, vhost: self.bed.vhost(), every };
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/prometheus");
+        Prometheus::start(&shipped, home, &watched)
     }
 
     /// The variables that workers and `orderly` read.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::results::{About, Spread};
+use crate::stage::Run;
 
 /// `value` with so many decimals, and a comma every three digits before them.
 pub(super) fn number(value: f64, decimals: usize) -> String {
@@ -48,6 +49,25 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         let _ = writeln!(text, "| {} |", row.join(" | "));
         text
     })
+}
+
+/// The rates of two that took turns, round by round, and what their medians are; `ratio` is that of the
+/// first to the second.
+pub(super) fn by_turns<'a>(
+    head: [&str; 4],
+    turns: impl Iterator<Item = (&'a Run, &'a Run)>,
+    ratio: Spread,
+) -> String {
+    let (ones, others): (Vec<f64>, Vec<f64>) =
+        turns.map(|(one, other)| (one.rate, other.rate)).unzip();
+    let row = |(n, (one, other)): (usize, (&f64, &f64))| {
+        let rates = [number(*one, 0), number(*other, 0), number(one / other, 2)];
+        [(n + 1).to_string()].into_iter().chain(rates).collect()
+    };
+    let mut rows: Vec<Vec<String>> = ones.iter().zip(&others).enumerate().map(row).collect();
+    let over = |rates| spread(Spread::of(rates), 0);
+    rows.push(vec!["median (spread)".to_owned(), over(ones), over(others), spread(ratio, 2)]);
+    table(&head, &rows)
 }
 
 /// A heading, and from which run all below it comes.

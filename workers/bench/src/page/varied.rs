@@ -2,7 +2,7 @@
 
 use crate::backlog::{Backlog, Turn};
 use crate::page::chart::{Axis, Chart, Line};
-use crate::page::markdown::{heading, number, spread, table};
+use crate::page::markdown::{by_turns, heading, number, spread, table};
 use crate::results::{Section, Spread};
 use crate::stage::Run;
 use crate::sweep::Point;
@@ -142,21 +142,6 @@ pub(super) fn varied_chart(varied: Varied, points: &[Point]) -> Chart {
 /// The section about a backlog.
 pub(super) fn backlog(section: &Section<Backlog>) -> String {
     let Section { run, found } = section;
-    let row = |(n, turn): (usize, &Turn)| {
-        let (drained, steady) = (turn.drained.rate, turn.steady.rate);
-        let rates = [number(drained, 0), number(steady, 0), number(drained / steady, 2)];
-        [(n + 1).to_string()].into_iter().chain(rates).collect::<Vec<_>>()
-    };
-    let over = |run: fn(&Turn) -> &Run| {
-        spread(Spread::of(found.rounds.iter().map(|turn| run(turn).rate)), 0)
-    };
-    let median = vec![
-        "median (spread)".to_owned(),
-        over(|turn| &turn.drained),
-        over(|turn| &turn.steady),
-        spread(found.ratio(), 2),
-    ];
-    let rows: Vec<_> = found.rounds.iter().enumerate().map(row).chain([median]).collect();
     let cost = |run: fn(&Turn) -> &Run| -> Usage { Run::cost(found.rounds.iter().map(run)) };
     let (drained, steady) = (cost(|turn| &turn.drained), cost(|turn| &turn.steady));
     let text = format!(
@@ -169,6 +154,7 @@ pub(super) fn backlog(section: &Section<Backlog>) -> String {
         number(drained.total(), 2),
         number(steady.total(), 2)
     );
+    let turns = found.rounds.iter().map(|turn| (&turn.drained, &turn.steady));
     let head = ["round", "drained, orders/s", "steady, orders/s", "drained / steady"];
-    [heading("Backlog", run), text, table(&head, &rows)].join("\n")
+    [heading("Backlog", run), text, by_turns(head, turns, found.ratio())].join("\n")
 }

@@ -1,28 +1,13 @@
 //! The section about what it costs to be watched.
 
-use crate::page::markdown::{heading, number, spread, table};
-use crate::results::{Section, Spread};
+use crate::page::markdown::{by_turns, heading, number, spread};
+use crate::results::Section;
 use crate::stage::Run;
 use crate::watched::{Turn, Watched};
 
 /// The section.
 pub(super) fn watched(section: &Section<Watched>) -> String {
     let Section { run, found } = section;
-    let row = |(n, turn): (usize, &Turn)| {
-        let (with, without) = (turn.with.rate, turn.without.rate);
-        let rates = [number(with, 0), number(without, 0), number(with / without, 2)];
-        [(n + 1).to_string()].into_iter().chain(rates).collect::<Vec<_>>()
-    };
-    let over = |run: fn(&Turn) -> &Run| {
-        spread(Spread::of(found.rounds.iter().map(|turn| run(turn).rate)), 0)
-    };
-    let median = vec![
-        "median (spread)".to_owned(),
-        over(|turn| &turn.with),
-        over(|turn| &turn.without),
-        spread(found.ratio(), 2),
-    ];
-    let rows: Vec<_> = found.rounds.iter().enumerate().map(row).chain([median]).collect();
     let cost = |run: fn(&Turn) -> &Run| Run::cost(found.rounds.iter().map(run)).workers();
     let text = format!(
         "Workers that count, and are scraped once a second, against workers with `ORDERLY_METRICS=false`, by turns.\n\
@@ -34,6 +19,7 @@ pub(super) fn watched(section: &Section<Watched>) -> String {
         number(cost(|turn| &turn.with), 3),
         number(cost(|turn| &turn.without), 3),
     );
+    let turns = found.rounds.iter().map(|turn| (&turn.with, &turn.without));
     let head = ["round", "with metrics, orders/s", "without, orders/s", "with / without"];
-    [heading("Watched", run), text, table(&head, &rows)].join("\n")
+    [heading("Watched", run), text, by_turns(head, turns, found.ratio())].join("\n")
 }

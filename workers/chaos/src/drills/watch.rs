@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use orderly_contracts::routes::Party;
-use orderly_devstack::{Nodes, Prometheus, Watched};
+use orderly_devstack::{Nodes, Prometheus};
 use orderly_e2e::{Client, Message, System, place};
 use orderly_runtime::config::Config;
 use serde_json::Value;
@@ -54,7 +54,7 @@ pub async fn run() -> Result<Vec<Seen>> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
     let repository = repository.context("this crate lies two folders deep")?;
     let home = tempfile::tempdir()?;
-    let prometheus = watch(&system, repository, home.path())?;
+    let prometheus = block_in_place(|| system.watch(home.path(), SCRAPE_INTERVAL))?;
     system.client.stock_up(&[(ARTICLE, 1_000_000)]).await?;
     let flow = flow(&system)?;
     let mut scene = Scene { nodes, system, prometheus, repository, _home: home };
@@ -67,16 +67,6 @@ pub async fn run() -> Result<Vec<Seen>> {
     system = scene.system;
     system.expect_clean_audit()?;
     Ok(seen)
-}
-
-fn watch(system: &System, repository: &Path, home: &Path) -> Result<Prometheus> {
-    let each = system.running().iter();
-    let workers =
-        each.map(|worker| (worker.process.name().trim_end_matches("-worker"), worker.address()));
-    let (bed, workers) = (system.bed(), workers.collect());
-    let (broker, vhost) = (&bed.endpoints().broker, bed.vhost());
-    let watched = Watched { workers, broker, vhost, every: SCRAPE_INTERVAL };
-    block_in_place(|| Prometheus::start(&repository.join("deploy/prometheus"), home, &watched))
 }
 
 /// Ten orders a second, for as long as it is let. A broker without memory lets nobody.

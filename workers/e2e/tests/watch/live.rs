@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use orderly_devstack::{Prometheus, TestBed, Watched};
+use orderly_devstack::{Prometheus, TestBed};
 use orderly_e2e::{Message, System, eventually, place};
 use serde_json::{Value, json};
 
-use crate::shipped::{alerts, dashboards, each, panels, path, rules, text};
+use crate::shipped::{alerts, dashboards, each, panels, rules, text};
 
 /// What metrics begin with; nothing else in our expressions does.
 const FAMILIES: [&str; 6] = ["orderly_", "orderly:", "rabbitmq_", "process_", "up", "ALERTS"];
@@ -139,15 +139,7 @@ async fn every_panel_and_every_rule_finds_what_it_reads_in_the_running_system() 
     system.start_workers()?;
     system.start_worker("stock")?;
     let home = tempfile::tempdir()?;
-    let workers = system
-        .running()
-        .iter()
-        .map(|worker| (worker.process.name().trim_end_matches("-worker"), worker.address()));
-    let workers = workers.collect();
-    let bed = system.bed();
-    let (broker, vhost) = (&bed.endpoints().broker, bed.vhost());
-    let watched = Watched { workers, broker, vhost, every: "1s" };
-    let prometheus = Prometheus::start(&path("deploy/prometheus"), home.path(), &watched)?;
+    let prometheus = system.watch(home.path(), "1s")?;
     eventually("a first look at everybody", async || {
         let up = prometheus.query("count(up == 1)")?;
         Ok((up.first().and_then(number) == Some(7.0)).then_some(()))
