@@ -75,7 +75,9 @@ fn every_path_that_the_texts_name_exists() -> Result<()> {
         let quoted = content.split('`').skip(1).step_by(2);
         let folders =
             ["contracts/", "workers/", "migrations/", "docs/", "deploy/", "scripts/", "./scripts/"];
-        for path in quoted.filter(|word| folders.iter().any(|start| word.starts_with(start))) {
+        // A command is quoted with its arguments.
+        let words = quoted.filter_map(|quote| quote.split_whitespace().next());
+        for path in words.filter(|word| folders.iter().any(|start| word.starts_with(start))) {
             assert!(root.join(path).exists(), "{text} names {path}, which does not exist");
         }
     }
