@@ -157,6 +157,11 @@ fn judge_trace(path: &Path, book: &Book, verdict: &mut Verdict) -> Result<()> {
     let orders = book.receipts.iter().map(|(id, (kind, _))| Name::of(kind, id));
     let sent: BTreeSet<Name> = orders.chain(goods_in).collect();
     let said = checker.finish(&sent).iter().map(Violation::to_string).collect::<Vec<_>>();
+    if !said.is_empty() {
+        let kept = std::env::temp_dir().join(format!("orderly-trace-{}.jsonl", std::process::id()));
+        std::fs::copy(path, &kept)?;
+        verdict.violations.push(format!("the trace that shows it is kept: {}", kept.display()));
+    }
     verdict.violations.extend(said.into_iter().map(|said| format!("trace: {said}")));
     Ok(())
 }

@@ -170,22 +170,17 @@ impl Checker {
     }
 
     fn published_output(&mut self, sent: &Sent, cause: String, taken: Taken) {
-        // The answers of calls to the outside are decided by the call, not by a transaction.
-        let is_answer = route(&sent.kind).is_some_and(|route| {
-            route.consumer.is_some_and(|(to, _)| to == route.sender && to == Party::Payment)
-        }) && !self.decided.contains_key(&sent.name);
-        if is_answer {
-            if taken == Taken::Yes {
-                self.answered.insert(cause);
-                self.answers.insert(sent.name.clone());
+        if !self.decided.contains_key(&sent.name) && !self.perhaps_decided(sent) {
+            if is_answer_of_a_call(&sent.kind) {
+                if taken == Taken::Yes {
+                    self.answered.insert(cause);
+                    self.answers.insert(sent.name.clone());
+                }
+                return;
             }
-            return;
-        }
-        match self.decided.get(&sent.name).copied() {
-            Some(whole) if whole == sent.whole => {}
-            Some(_) => self.violations.push(Violation::output_changed(&sent.name)),
-            None if self.perhaps_decided(sent) => {}
-            None => self.violations.push(Violation::published_uncommitted(&sent.name)),
+            self.violations.push(Violation::published_uncommitted(&sent.name));
+        } else if self.decided.get(&sent.name) != Some(&sent.whole) {
+            self.violations.push(Violation::output_changed(&sent.name));
         }
         if taken == Taken::Yes {
             self.confirmed.insert(sent.name.clone());
@@ -284,6 +279,13 @@ impl Checker {
             || self.decided.contains_key(name)
             || self.answers.contains(name)
     }
+}
+
+/// Whether it is the call to the outside that decides messages of this `kind`, and no transaction.
+fn is_answer_of_a_call(kind: &str) -> bool {
+    route(kind).is_some_and(|route| {
+        route.sender == Party::Payment && route.consumer.is_some_and(|(to, _)| to == Party::Payment)
+    })
 }
 
 /// Whether somebody here processes messages of this `kind` in a transaction of their own.

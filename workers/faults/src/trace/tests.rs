@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use crate::trace::checker::{Certainty, Checker};
+use crate::trace::event::{Published, Taken};
 use crate::trace::file::TraceFile;
 use crate::trace::recorder::Sink;
 use crate::trace::{Effects, Event, Name, Sent};
@@ -48,6 +49,29 @@ fn another_transaction_over_the_same_message_is_a_second_effect() {
         Event::Committed(effects("a", 2)),
     ];
     assert_eq!(codes(events), ["effect_twice", "output_changed", "output_lost"]);
+}
+
+/// A worker stops right behind its commit, and what it left is swept before anybody else meets the message.
+#[test]
+fn a_request_for_a_call_that_is_swept_before_its_commit_is_noted_is_its_output() {
+    let charge = Name { source: "order".into(), id: "charge".to_owned() };
+    let request = Name { source: "payment".into(), id: "request".to_owned() };
+    let sent = Sent { name: request, kind: "payment.execute.v1".to_owned(), whole: 1 };
+    let effects = Effects {
+        of: vec![(charge.clone(), 7)],
+        outputs: vec![(charge.clone(), vec![sent.clone()])],
+    };
+    let swept = Published::Output { sent, cause: charge.id.clone() };
+    let events = [
+        Event::Committing(effects.clone()),
+        Event::Published(vec![(swept, Taken::Yes)]),
+        Event::Known(vec![charge.clone()]),
+        Event::Committed(effects),
+    ];
+    let mut checker = Checker::new(Certainty::Killed);
+    events.into_iter().for_each(|event| checker.note(event));
+    let violations = checker.finish(&BTreeSet::from([charge]));
+    assert!(violations.is_empty(), "{violations:?}");
 }
 
 #[test]
