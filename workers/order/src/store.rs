@@ -13,6 +13,7 @@ use orderly_runtime::metrics::Reading;
 use orderly_runtime::metrics::catalogue::{ORDERS_OLDEST, ORDERS_OPEN};
 use orderly_runtime::postgres::session::Session;
 use orderly_runtime::postgres::tables::Tables;
+use orderly_runtime::postgres::write::{Write, each};
 use orderly_runtime::store::{Changes, StoreError};
 use tokio_postgres::Row;
 
@@ -47,19 +48,16 @@ const CREATE: &str = "
 
 // What was ordered never changes, so it is not written again: it may be long.
 const UPDATE: &str = "
-    WITH touched AS (
-        UPDATE orders SET
-            status = new.status, version = new.version, reason = new.reason, round = new.round,
-            owes_release = new.owes_release, owes_refund = new.owes_refund,
-            refunded = new.refunded, updated_at = now(),
-            ended_at = 'epoch'::timestamptz + new.ended_at * interval '1 microsecond'
-        FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[],
-                    $6::boolean[], $7::boolean[], $8::boolean[], $9::bigint[])
-            AS new (order_id, status, version, reason, round, owes_release, owes_refund, refunded,
-                    ended_at)
-        WHERE orders.order_id = new.order_id
-        RETURNING 1)
-    SELECT expect_all(count(*), cardinality($1)) FROM touched";
+    UPDATE orders SET
+        status = new.status, version = new.version, reason = new.reason, round = new.round,
+        owes_release = new.owes_release, owes_refund = new.owes_refund,
+        refunded = new.refunded, updated_at = now(),
+        ended_at = 'epoch'::timestamptz + new.ended_at * interval '1 microsecond'
+    FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[],
+                $6::boolean[], $7::boolean[], $8::boolean[], $9::bigint[])
+        AS new (order_id, status, version, reason, round, owes_release, owes_refund, refunded,
+                ended_at)
+    WHERE orders.order_id = new.order_id";
 
 const RECORD: &str = "
     INSERT INTO order_history (order_id, version, at, from_status, to_status, reason,
@@ -91,18 +89,14 @@ impl Tables<Order> for OrderTables {
         session.query(LOAD, &[&ids]).await?.iter().map(read).collect()
     }
 
-    async fn save(
-        session: Session<'_>,
-        changes: &Changes<Order>,
-        entries: &[Entry],
-    ) -> Result<(), StoreError> {
-        let saved = tokio::try_join!(
-            biased;
-            create(session, &changes.created),
-            update(session, &changes.updated),
-            record(session, entries),
-        );
-        saved.map(|_| ())
+    fn save<'a>(changes: &'a Changes<Order>, entries: &'a [Entry]) -> Vec<Write<'a>> {
+        let Changes { created, updated } = changes;
+        let written = [
+            (!created.is_empty()).then(|| create(created)),
+            (!updated.is_empty()).then(|| update(updated)),
+            (!entries.is_empty()).then(|| record(entries)),
+        ];
+        written.into_iter().flatten().collect()
     }
 
     async fn census(session: Session<'_>, _: bool) -> Result<Vec<Reading>, StoreError> {
@@ -123,85 +117,51 @@ async fn open(session: Session<'_>) -> Result<Vec<Reading>, StoreError> {
     Ok(readings.collect())
 }
 
-async fn create(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), StoreError> {
-    if orders.is_empty() {
-        return Ok(());
-    }
-    session
-        .execute(
-            CREATE,
-            &[
-                &ids(orders),
-                &content(orders, |placed| placed.customer_id.as_ref().map(CustomerId::as_str)),
-                &content(orders, |placed| Some(placed.currency.to_string())),
-                &content(orders, |placed| Some(placed.payment_token.as_str())),
-                &content(orders, |placed| Some(lines_to_json(placed))),
-                &content(orders, |placed| Some(placed.total.get())),
-                &content(orders, |placed| Some(placed.placed_at.0)),
-                &progress(orders, |saga| saga.stage.status().as_str()),
-                &progress(orders, |saga| saga.version),
-                &progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)),
-                &progress(orders, round),
-                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.release)),
-                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.refund)),
-                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)),
-                &progress(orders, |saga| saga.ended_at.map(|at| at.0)),
-            ],
-        )
-        .await
-        .map(|_| ())
+fn create(orders: &[(OrderId, Saga)]) -> Write<'_> {
+    Write::new(CREATE)
+        .with(ids(orders))
+        .with(content(orders, |placed| placed.customer_id.as_ref().map(CustomerId::as_str)))
+        .with(content(orders, |placed| Some(placed.currency.to_string())))
+        .with(content(orders, |placed| Some(placed.payment_token.as_str())))
+        .with(content(orders, |placed| Some(lines_to_json(placed))))
+        .with(content(orders, |placed| Some(placed.total.get())))
+        .with(content(orders, |placed| Some(placed.placed_at.0)))
+        .with(progress(orders, |saga| saga.stage.status().as_str()))
+        .with(progress(orders, |saga| saga.version))
+        .with(progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)))
+        .with(progress(orders, round))
+        .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.release)))
+        .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.refund)))
+        .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)))
+        .with(progress(orders, |saga| saga.ended_at.map(|at| at.0)))
 }
 
-async fn update(session: Session<'_>, orders: &[(OrderId, Saga)]) -> Result<(), StoreError> {
-    if orders.is_empty() {
-        return Ok(());
-    }
-    session
-        .query(
-            UPDATE,
-            &[
-                &ids(orders),
-                &progress(orders, |saga| saga.stage.status().as_str()),
-                &progress(orders, |saga| saga.version),
-                &progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)),
-                &progress(orders, round),
-                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.release)),
-                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.refund)),
-                &progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)),
-                &progress(orders, |saga| saga.ended_at.map(|at| at.0)),
-            ],
-        )
-        .await
-        .map(|_| ())
+fn update(orders: &[(OrderId, Saga)]) -> Write<'_> {
+    Write::new(UPDATE)
+        .with(ids(orders))
+        .with(progress(orders, |saga| saga.stage.status().as_str()))
+        .with(progress(orders, |saga| saga.version))
+        .with(progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)))
+        .with(progress(orders, round))
+        .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.release)))
+        .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.refund)))
+        .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)))
+        .with(progress(orders, |saga| saga.ended_at.map(|at| at.0)))
+        .touching_all()
 }
 
-async fn record(session: Session<'_>, entries: &[Entry]) -> Result<(), StoreError> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    session
-        .execute(
-            RECORD,
-            &[
-                &each(entries, |entry| entry.order_id.as_str()),
-                &each(entries, |entry| entry.version),
-                &each(entries, |entry| entry.at.0),
-                &each(entries, |entry| entry.from.map(OrderStatus::as_str)),
-                &each(entries, |entry| entry.to.as_str()),
-                &each(entries, |entry| entry.reason.map(EndReason::as_str)),
-                &each(entries, |entry| entry.cause.source),
-                &each(entries, |entry| entry.cause.id.as_str()),
-                &each(entries, |entry| entry.kind),
-                &each(entries, |entry| entry.note.as_ref().map(Note::as_str)),
-            ],
-        )
-        .await
-        .map(|_| ())
-}
-
-/// One column: what `of` gives for each.
-fn each<'a, T, C>(all: &'a [T], of: impl Fn(&'a T) -> C) -> Vec<C> {
-    all.iter().map(of).collect()
+fn record(entries: &[Entry]) -> Write<'_> {
+    Write::new(RECORD)
+        .with(each(entries, |entry| entry.order_id.as_str()))
+        .with(each(entries, |entry| entry.version))
+        .with(each(entries, |entry| entry.at.0))
+        .with(each(entries, |entry| entry.from.map(OrderStatus::as_str)))
+        .with(each(entries, |entry| entry.to.as_str()))
+        .with(each(entries, |entry| entry.reason.map(EndReason::as_str)))
+        .with(each(entries, |entry| entry.cause.source))
+        .with(each(entries, |entry| entry.cause.id.as_str()))
+        .with(each(entries, |entry| entry.kind))
+        .with(each(entries, |entry| entry.note.as_ref().map(Note::as_str)))
 }
 
 fn ids(orders: &[(OrderId, Saga)]) -> Vec<&str> {

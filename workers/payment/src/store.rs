@@ -5,8 +5,9 @@ use std::fmt::Display;
 
 use orderly_contracts::number::Amount;
 use orderly_contracts::text::{Currency, Note, OrderId, PaymentToken};
-use orderly_runtime::postgres::session::{Parameters, Session};
+use orderly_runtime::postgres::session::Session;
 use orderly_runtime::postgres::tables::Tables;
+use orderly_runtime::postgres::write::{Write, each};
 use orderly_runtime::store::{Changes, StoreError};
 use tokio_postgres::Row;
 
@@ -24,15 +25,12 @@ FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool
     AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)";
 
 const UPDATE: &str = "\
-WITH touched AS (
-    UPDATE payments AS old SET status = new.status, amount = new.amount, currency = new.currency,
-        payment_token = new.payment_token, refund_wanted = new.refund_wanted, detail = new.detail,
-        updated_at = now()
-    FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool[], $7::text[])
-        AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)
-    WHERE old.order_id = new.order_id
-    RETURNING 1)
-SELECT expect_all(count(*), cardinality($1)) FROM touched";
+UPDATE payments AS old SET status = new.status, amount = new.amount, currency = new.currency,
+    payment_token = new.payment_token, refund_wanted = new.refund_wanted, detail = new.detail,
+    updated_at = now()
+FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool[], $7::text[])
+    AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)
+WHERE old.order_id = new.order_id";
 
 const APPEND: &str = "\
 INSERT INTO payment_ledger (order_id, operation, account, amount, currency, at)
@@ -58,18 +56,14 @@ impl Tables<Payment> for PaymentTables {
         session.query(LOAD, &[&orders]).await?.iter().map(read).collect()
     }
 
-    async fn save(
-        session: Session<'_>,
-        changes: &Changes<Payment>,
-        entries: &[Posting],
-    ) -> Result<(), StoreError> {
-        let saved = tokio::try_join!(
-            biased;
-            write(session, CREATE, &changes.created),
-            write(session, UPDATE, &changes.updated),
-            append(session, entries),
-        );
-        saved.map(|_| ())
+    fn save<'a>(changes: &'a Changes<Payment>, entries: &'a [Posting]) -> Vec<Write<'a>> {
+        let Changes { created, updated } = changes;
+        let written = [
+            (!created.is_empty()).then(|| put(CREATE, created)),
+            (!updated.is_empty()).then(|| put(UPDATE, updated).touching_all()),
+            (!entries.is_empty()).then(|| append(entries)),
+        ];
+        written.into_iter().flatten().collect()
     }
 }
 
@@ -112,48 +106,32 @@ fn data(error: impl Display) -> StoreError {
     StoreError::Data(error.to_string())
 }
 
-async fn write(
-    session: Session<'_>,
-    sql: &'static str,
-    states: &[(OrderId, State)],
-) -> Result<(), StoreError> {
-    if states.is_empty() {
-        return Ok(());
-    }
-    let charges: Vec<_> = states.iter().map(|(_, state)| state.charge()).collect();
-    let order: Vec<_> = states.iter().map(|(order, _)| order.as_str()).collect();
-    let status: Vec<_> = states.iter().map(|(_, state)| state.word()).collect();
-    let amount: Vec<_> = charges.iter().map(|charge| charge.map(|c| c.amount.get())).collect();
-    let currency: Vec<_> =
-        charges.iter().map(|charge| charge.map(|c| c.currency.as_str())).collect();
-    let token: Vec<_> =
-        charges.iter().map(|charge| charge.map(|c| c.payment_token.as_str())).collect();
-    let refund_wanted: Vec<_> = states
-        .iter()
-        .map(|(_, state)| matches!(state, State::Open(Open { refund_wanted: true, .. })))
-        .collect();
-    let detail: Vec<_> = states
-        .iter()
-        .map(|(_, state)| match state {
-            State::Declined(_, words) => words.as_ref().map(Note::as_str),
-            _ => None,
-        })
-        .collect();
-    let columns: Parameters<'_> =
-        &[&order, &status, &amount, &currency, &token, &refund_wanted, &detail];
-    session.query(sql, columns).await.map(|_| ())
+fn put<'a>(sql: &'static str, states: &'a [(OrderId, State)]) -> Write<'a> {
+    let is_refund_wanted =
+        |state: &State| matches!(state, State::Open(Open { refund_wanted: true, .. }));
+    Write::new(sql)
+        .with(each(states, |(order, _)| order.as_str()))
+        .with(each(states, |(_, state)| state.word()))
+        .with(each(states, |(_, state)| state.charge().map(|charge| charge.amount.get())))
+        .with(each(states, |(_, state)| state.charge().map(|charge| charge.currency.as_str())))
+        .with(each(states, |(_, state)| state.charge().map(|charge| charge.payment_token.as_str())))
+        .with(each(states, |(_, state)| is_refund_wanted(state)))
+        .with(each(states, |(_, state)| detail(state)))
 }
 
-async fn append(session: Session<'_>, entries: &[Posting]) -> Result<(), StoreError> {
-    if entries.is_empty() {
-        return Ok(());
+fn detail(state: &State) -> Option<&str> {
+    match state {
+        State::Declined(_, words) => words.as_ref().map(Note::as_str),
+        _ => None,
     }
-    let order: Vec<_> = entries.iter().map(|entry| entry.order.as_str()).collect();
-    let operation: Vec<_> = entries.iter().map(|entry| entry.movement.word()).collect();
-    let account: Vec<_> = entries.iter().map(|entry| entry.account.word()).collect();
-    let amount: Vec<_> = entries.iter().map(|entry| entry.amount).collect();
-    let currency: Vec<_> = entries.iter().map(|entry| entry.currency.as_str()).collect();
-    let at: Vec<_> = entries.iter().map(|entry| entry.at.0).collect();
-    let columns: Parameters<'_> = &[&order, &operation, &account, &amount, &currency, &at];
-    session.execute(APPEND, columns).await.map(|_| ())
+}
+
+fn append(entries: &[Posting]) -> Write<'_> {
+    Write::new(APPEND)
+        .with(each(entries, |entry| entry.order.as_str()))
+        .with(each(entries, |entry| entry.movement.word()))
+        .with(each(entries, |entry| entry.account.word()))
+        .with(each(entries, |entry| entry.amount))
+        .with(each(entries, |entry| entry.currency.as_str()))
+        .with(each(entries, |entry| entry.at.0))
 }

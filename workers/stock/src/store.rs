@@ -12,6 +12,7 @@ use orderly_contracts::text::{AdjustmentId, Note, OrderId, Sku};
 use orderly_runtime::metrics::{Reading, catalogue};
 use orderly_runtime::postgres::session::{Parameters, Session};
 use orderly_runtime::postgres::tables::Tables;
+use orderly_runtime::postgres::write::{Write, each};
 use orderly_runtime::store::{Changes, StoreError};
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
@@ -46,14 +47,11 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
     AS new (order_id, status, lines, shortages)";
 
 const UPDATE_RESERVATIONS: &str = "\
-WITH touched AS (
-    UPDATE reservations AS old SET status = new.status, lines = new.lines::jsonb,
-        shortages = new.shortages::jsonb, updated_at = now()
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-        AS new (order_id, status, lines, shortages)
-    WHERE old.order_id = new.order_id
-    RETURNING 1)
-SELECT expect_all(count(*), cardinality($1)) FROM touched";
+UPDATE reservations AS old SET status = new.status, lines = new.lines::jsonb,
+    shortages = new.shortages::jsonb, updated_at = now()
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+    AS new (order_id, status, lines, shortages)
+WHERE old.order_id = new.order_id";
 
 const CREATE_ITEMS: &str = "\
 INSERT INTO items (sku, on_hand, reserved)
@@ -61,12 +59,9 @@ SELECT sku, on_hand, reserved FROM unnest($1::text[], $2::int8[], $3::int8[])
     AS new (sku, on_hand, reserved)";
 
 const UPDATE_ITEMS: &str = "\
-WITH touched AS (
-    UPDATE items AS old SET on_hand = new.on_hand, reserved = new.reserved
-    FROM unnest($1::text[], $2::int8[], $3::int8[]) AS new (sku, on_hand, reserved)
-    WHERE old.sku = new.sku
-    RETURNING 1)
-SELECT expect_all(count(*), cardinality($1)) FROM touched";
+UPDATE items AS old SET on_hand = new.on_hand, reserved = new.reserved
+FROM unnest($1::text[], $2::int8[], $3::int8[]) AS new (sku, on_hand, reserved)
+WHERE old.sku = new.sku";
 
 const CREATE_ADJUSTMENTS: &str = "\
 INSERT INTO adjustments (adjustment_id, sku, delta, note, refusal, on_hand, reserved)
@@ -109,22 +104,17 @@ impl Tables<Stock> for StockTables {
         found.collect()
     }
 
-    async fn save(
-        session: Session<'_>,
-        changes: &Changes<Stock>,
-        entries: &[Posting],
-    ) -> Result<(), StoreError> {
+    fn save<'a>(changes: &'a Changes<Stock>, entries: &'a [Posting]) -> Vec<Write<'a>> {
         let (created, updated) = (Columns::of(&changes.created), Columns::of(&changes.updated));
-        let saved = tokio::try_join!(
-            biased;
-            created.reservations.write(session, CREATE_RESERVATIONS),
-            updated.reservations.write(session, UPDATE_RESERVATIONS),
-            created.items.write(session, CREATE_ITEMS),
-            updated.items.write(session, UPDATE_ITEMS),
-            created.adjustments.write(session),
-            append(session, entries),
-        );
-        saved.map(|_| ())
+        let written = [
+            created.reservations.write(CREATE_RESERVATIONS),
+            updated.reservations.write(UPDATE_RESERVATIONS).map(Write::touching_all),
+            created.items.write(CREATE_ITEMS),
+            updated.items.write(UPDATE_ITEMS).map(Write::touching_all),
+            created.adjustments.write(CREATE_ADJUSTMENTS),
+            append(entries),
+        ];
+        written.into_iter().flatten().collect()
     }
 
     async fn census(session: Session<'_>, is_full: bool) -> Result<Vec<Reading>, StoreError> {
@@ -276,12 +266,11 @@ impl<'a> Reservations<'a> {
         self.shortages.push(serde_json::to_string(status.shortages()).expect(text));
     }
 
-    async fn write(&self, session: Session<'_>, sql: &'static str) -> Result<(), StoreError> {
+    fn write(self, sql: &'static str) -> Option<Write<'a>> {
         let Self { order_id, status, lines, shortages } = self;
-        if order_id.is_empty() {
-            return Ok(());
-        }
-        session.query(sql, &[order_id, status, lines, shortages]).await.map(|_| ())
+        let write = Write::new(sql);
+        (!order_id.is_empty())
+            .then(|| write.with(order_id).with(status).with(lines).with(shortages))
     }
 }
 
@@ -299,12 +288,9 @@ impl<'a> Items<'a> {
         self.reserved.push(item.reserved);
     }
 
-    async fn write(&self, session: Session<'_>, sql: &'static str) -> Result<(), StoreError> {
+    fn write(self, sql: &'static str) -> Option<Write<'a>> {
         let Self { sku, on_hand, reserved } = self;
-        if sku.is_empty() {
-            return Ok(());
-        }
-        session.query(sql, &[sku, on_hand, reserved]).await.map(|_| ())
+        (!sku.is_empty()).then(|| Write::new(sql).with(sku).with(on_hand).with(reserved))
     }
 }
 
@@ -334,27 +320,23 @@ impl<'a> Adjustments<'a> {
         self.reserved.push(item.map(|item| item.reserved));
     }
 
-    async fn write(&self, session: Session<'_>) -> Result<(), StoreError> {
+    fn write(self, sql: &'static str) -> Option<Write<'a>> {
         let Self { adjustment_id, sku, delta, note, refusal, on_hand, reserved } = self;
-        if adjustment_id.is_empty() {
-            return Ok(());
-        }
-        let columns: Parameters<'_> =
-            &[adjustment_id, sku, delta, note, refusal, on_hand, reserved];
-        session.query(CREATE_ADJUSTMENTS, columns).await.map(|_| ())
+        (!adjustment_id.is_empty()).then(|| {
+            let made = Write::new(sql).with(adjustment_id).with(sku).with(delta).with(note);
+            made.with(refusal).with(on_hand).with(reserved)
+        })
     }
 }
 
-async fn append(session: Session<'_>, entries: &[Posting]) -> Result<(), StoreError> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let sku: Vec<_> = entries.iter().map(|entry| entry.sku.as_str()).collect();
-    let order: Vec<_> = entries.iter().map(|entry| entry.origin.order()).collect();
-    let adjustment: Vec<_> = entries.iter().map(|entry| entry.origin.adjustment()).collect();
-    let operation: Vec<_> = entries.iter().map(|entry| entry.operation.word()).collect();
-    let pieces: Vec<_> = entries.iter().map(|entry| entry.pieces).collect();
-    let at: Vec<_> = entries.iter().map(|entry| entry.at.0).collect();
-    let columns: Parameters<'_> = &[&sku, &order, &adjustment, &operation, &pieces, &at];
-    session.execute(APPEND_POSTINGS, columns).await.map(|_| ())
+fn append(entries: &[Posting]) -> Option<Write<'_>> {
+    (!entries.is_empty()).then(|| {
+        Write::new(APPEND_POSTINGS)
+            .with(each(entries, |entry| entry.sku.as_str()))
+            .with(each(entries, |entry| entry.origin.order()))
+            .with(each(entries, |entry| entry.origin.adjustment()))
+            .with(each(entries, |entry| entry.operation.word()))
+            .with(each(entries, |entry| entry.pieces))
+            .with(each(entries, |entry| entry.at.0))
+    })
 }

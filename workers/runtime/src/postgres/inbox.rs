@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::domain::Cause;
 use crate::postgres::outbox;
 use crate::postgres::session::Session;
+use crate::postgres::write::Write;
 use crate::store::{Claim, Standing, StoreError};
 
 /// Names the batch, within its transaction and nowhere else.
@@ -35,12 +36,8 @@ const LOOK_UP: &str = "
     LEFT JOIN batches ON batches.id = inbox.batch";
 
 const DISCLAIM: &str = "
-    WITH touched AS (
-        DELETE FROM inbox
-        USING unnest($1::text[], $2::text[]) AS claim (source, message_id)
-        WHERE inbox.source = claim.source AND inbox.message_id = claim.message_id
-        RETURNING 1)
-    SELECT expect_all(count(*), cardinality($1)) FROM touched";
+    DELETE FROM inbox USING unnest($1::text[], $2::text[]) AS claim (source, message_id)
+    WHERE inbox.source = claim.source AND inbox.message_id = claim.message_id";
 
 /// A letter can be replayed as long as it is there, so what it is about must be known as long: a copy
 /// of it may have had its effect.
@@ -129,13 +126,10 @@ async fn look_up(
     Ok(standings)
 }
 
-/// Gives claims back.
-pub(super) async fn disclaim(session: Session<'_>, causes: &[Cause]) -> Result<(), StoreError> {
-    if causes.is_empty() {
-        return Ok(());
-    }
+/// Gives claims back, if there are any.
+pub(super) fn disclaim(causes: &[Cause]) -> Option<Write<'_>> {
     let (sources, ids) = columns(causes);
-    session.query(DISCLAIM, &[&sources, &ids]).await.map(|_| ())
+    (!causes.is_empty()).then(|| Write::new(DISCLAIM).with(sources).with(ids).touching_all())
 }
 
 /// Forgets rows older than `retention`.

@@ -12,3 +12,4 @@ pub mod session;
 pub mod store;
 pub mod tables;
 mod timers;
+pub mod write;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::domain::{Cause, Domain};
 use crate::message::{Outgoing, Properties};
 use crate::postgres::session::Session;
+use crate::postgres::write::Write;
 use crate::store::{StoreError, Work};
 
 const STORE: &str = "INSERT INTO batches (id, outputs) VALUES ($1, $2)";
@@ -48,16 +49,13 @@ struct Stored<'a> {
     body: Cow<'a, str>,
 }
 
-/// Stores a batch's outputs, in order.
-pub(super) async fn store<D: Domain>(
-    session: Session<'_>,
-    work: &Work<D>,
-) -> Result<(), StoreError> {
+/// Stores a batch's outputs, in order, if there are any.
+pub(super) fn store<D: Domain>(work: &Work<D>) -> Result<Option<Write<'_>>, StoreError> {
     if work.outputs.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let outputs = to_text(&work.outputs).map_err(|error| StoreError::Data(error.to_string()))?;
-    session.execute(STORE, &[&work.batch, &outputs]).await.map(|_| ())
+    Ok(Some(Write::new(STORE).with(work.batch).with(outputs)))
 }
 
 fn to_text(outputs: &[(Cause, Vec<Outgoing>)]) -> Result<String, Box<dyn Error>> {
@@ -118,12 +116,9 @@ pub(super) async fn of_causes(
     Ok(found)
 }
 
-/// Notes that batches are out.
-pub(super) async fn mark_sent(session: Session<'_>, batches: &[Uuid]) -> Result<(), StoreError> {
-    if batches.is_empty() {
-        return Ok(());
-    }
-    session.execute(MARK_SENT, &[&batches]).await.map(|_| ())
+/// Notes that batches are out, if there are any.
+pub(super) fn mark_sent(batches: &[Uuid]) -> Option<Write<'_>> {
+    (!batches.is_empty()).then(|| Write::new(MARK_SENT).with(batches))
 }
 
 /// Leases batches older than `age` that are not known to be out, with their outputs.

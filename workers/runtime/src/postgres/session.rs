@@ -15,7 +15,7 @@ use crate::store::StoreError;
 
 /// What tables are loaded and saved through.
 ///
-/// Statements are constants with array parameters, so that one plan serves any batch size. Those that
+/// Statements have array parameters, so that one plan serves any batch size. Those that
 /// are begun together are sent in the order in which they were begun, whether they are prepared
 /// already or not: a later one may fail for no other reason than that an earlier one was to be refused.
 #[derive(Clone, Copy)]
@@ -25,9 +25,8 @@ pub struct Session<'a> {
     deadline: Duration,
 }
 
-/// Whose turn it is to send on a connection, in the order in which they came; and whether the
-/// transaction is over, so that nothing may come any more.
-pub type Turn = Mutex<bool>;
+/// Whose turn it is to send on a connection, in the order in which they came.
+pub type Turn = Mutex<()>;
 
 /// The parameters of a statement.
 pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -54,11 +53,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs `sql`; how many rows it touched.
-    pub async fn execute(
-        &self,
-        sql: &'static str,
-        parameters: Parameters<'_>,
-    ) -> Result<u64, StoreError> {
+    pub async fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, StoreError> {
         let turn = self.turn().await?;
         self.within(async {
             let statement = self.client.prepare_cached(sql).await?;
@@ -73,24 +68,10 @@ impl<'a> Session<'a> {
         self.within(sent(turn, self.client.batch_execute(sql))).await
     }
 
-    /// Commits, behind everything that was begun before. What comes later is refused: it would run
-    /// outside of its transaction.
-    pub async fn commit(&self) -> Result<(), StoreError> {
-        let mut turn = self.turn().await?;
-        *turn = true;
-        self.within(sent(turn, self.client.batch_execute("COMMIT"))).await
-    }
-
     /// Waits for the turn to send.
-    async fn turn(&self) -> Result<MutexGuard<'a, bool>, StoreError> {
-        match tokio::time::timeout(self.deadline, self.turn.lock()).await {
-            Ok(is_over) if *is_over => {
-                let text = "a statement comes behind the COMMIT of its transaction";
-                Err(StoreError::Misconfigured(text.to_owned()))
-            }
-            Ok(turn) => Ok(turn),
-            Err(_) => Err(self.silence()),
-        }
+    async fn turn(&self) -> Result<MutexGuard<'a, ()>, StoreError> {
+        let turn = tokio::time::timeout(self.deadline, self.turn.lock()).await;
+        turn.map_err(|_| self.silence())
     }
 
     fn silence(&self) -> StoreError {
@@ -109,7 +90,7 @@ impl<'a> Session<'a> {
 }
 
 /// Sends what `running` is about to, passes the turn on, and waits for the answer.
-async fn sent<T>(turn: MutexGuard<'_, bool>, running: impl Future<Output = T>) -> T {
+async fn sent<T>(turn: MutexGuard<'_, ()>, running: impl Future<Output = T>) -> T {
     let mut running = pin!(running);
     // A statement is sent when it is first polled.
     let first = poll_fn(|context| Poll::Ready(running.as_mut().poll(context))).await;

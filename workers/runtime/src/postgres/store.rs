@@ -15,6 +15,7 @@ use crate::pause::Pause;
 use crate::postgres::failure::classify;
 use crate::postgres::session::{Session, Turn};
 use crate::postgres::tables::Tables;
+use crate::postgres::write::write;
 use crate::postgres::{census, inbox, letters, outbox, pauses, timers};
 use crate::store::{Claim, DueTimer, Entered, Standing, Store, StoreError, Unit, Work};
 
@@ -188,7 +189,7 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
 
     async fn commit(self) -> Result<(), StoreError> {
         self.expect_sound()?;
-        let committed = self.connection.session().commit().await;
+        let committed = self.connection.session().command("COMMIT").await;
         self.end(committed)
     }
 
@@ -220,8 +221,9 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
     async fn leave(self, work: &Work<D>) -> Result<(), StoreError> {
         self.expect_sound()?;
         let session = self.connection.session();
-        // After an error among what is sent before it, COMMIT rolls back; the error is what is told.
-        let committed = tokio::try_join!(biased; save::<D, T>(session, work), session.commit());
+        // After an error in what is sent before it, COMMIT rolls back; the error is what is told.
+        let saved = save::<D, T>(session, work);
+        let committed = tokio::try_join!(biased; saved, session.command("COMMIT"));
         self.end(committed.map(|_| ()))
     }
 }
@@ -243,20 +245,17 @@ async fn enter<D: Domain, T: Tables<D>>(
     Ok(Entered { standings: inbox::standings(session, claims, &rows).await?, states })
 }
 
-/// Saves what a batch leaves behind, in one flight.
+/// Saves what a batch leaves behind.
 async fn save<D: Domain, T: Tables<D>>(
     session: Session<'_>,
     work: &Work<D>,
 ) -> Result<(), StoreError> {
-    let saved = tokio::try_join!(
-        biased;
-        T::save(session, &work.changes, &work.entries),
-        timers::save(session, work),
-        outbox::store(session, work),
-        inbox::disclaim(session, &work.disclaimed),
-        outbox::mark_sent(session, &work.sent),
-    );
-    saved.map(|_| ())
+    let mut writes = T::save(&work.changes, &work.entries);
+    writes.extend(timers::save(work));
+    writes.extend(outbox::store(work)?);
+    writes.extend(inbox::disclaim(&work.disclaimed));
+    writes.extend(outbox::mark_sent(&work.sent));
+    write(session, &writes).await
 }
 
 impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
@@ -285,7 +284,8 @@ impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
     }
 
     async fn mark_sent(&self, batches: &[Uuid]) -> Result<(), StoreError> {
-        self.run(async |session| outbox::mark_sent(session, batches).await).await
+        let marked = Vec::from_iter(outbox::mark_sent(batches));
+        self.run(async |session| write(session, &marked).await).await
     }
 
     async fn unsent(

@@ -6,6 +6,7 @@ use std::future::Future;
 use crate::domain::Domain;
 use crate::metrics::Reading;
 use crate::postgres::session::Session;
+use crate::postgres::write::Write;
 use crate::store::{Changes, StoreError};
 
 /// A worker's tables: one statement a table each way.
@@ -17,17 +18,10 @@ pub trait Tables<D: Domain>: Send + Sync + 'static {
         keys: &BTreeSet<D::Key>,
     ) -> impl Future<Output = Result<BTreeMap<D::Key, D::State>, StoreError>> + Send;
 
-    /// Saves changed states and appends entries, in the order of keys. Creating a state that
-    /// exists already is a [`StoreError::Conflict`], never an overwrite.
-    ///
-    /// COMMIT is sent behind what this begins: its statements are begun together, by
-    /// `tokio::try_join!(biased; ..)`, and each fails by itself if it does not touch what it is meant to
-    /// (`expect_all`). One that is begun later is refused.
-    fn save(
-        session: Session<'_>,
-        changes: &Changes<D>,
-        entries: &[D::Entry],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// What writes changed states and appends entries, in the order of keys. Creating a state that
+    /// exists already is a [`StoreError::Conflict`], never an overwrite; one that is changed must be
+    /// there ([`Write::touching_all`]).
+    fn save<'a>(changes: &'a Changes<D>, entries: &'a [D::Entry]) -> Vec<Write<'a>>;
 
     /// What the gauges of these tables show. Those that take long to read are among them only if
     /// `is_full`.

@@ -1,15 +1,19 @@
 //! Timers as rows, by the database's clock.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use crate::clock::Micros;
 use crate::domain::{Domain, Timer, TimerChange};
 use crate::postgres::session::Session;
+use crate::postgres::write::Write;
 use crate::store::{DueTimer, StoreError, Work};
-use std::time::Duration;
 
-const SPEND: &str = "
-    DELETE FROM timers
-    USING unnest($1::text[], $2::text[], $3::int[]) AS spent (owner, step, round)
-    WHERE timers.owner = spent.owner AND timers.step = spent.step AND timers.round = spent.round";
+/// A timer that fell due goes only if it is still the one that did; what is cleared goes whatever it says.
+const DROP: &str = "
+    DELETE FROM timers USING unnest($1::text[], $2::text[], $3::int[]) AS gone (owner, step, round)
+    WHERE timers.owner = gone.owner
+      AND (gone.step IS NULL OR (timers.step = gone.step AND timers.round = gone.round))";
 
 const SET: &str = "
     INSERT INTO timers (owner, step, round, due_at)
@@ -18,8 +22,6 @@ const SET: &str = "
          AS timer (owner, step, round, micros)
     ON CONFLICT (owner) DO UPDATE
     SET step = excluded.step, round = excluded.round, due_at = excluded.due_at";
-
-const CLEAR: &str = "DELETE FROM timers WHERE owner = ANY ($1)";
 
 const DUE: &str = "
     SELECT owner, step, round, (extract(epoch FROM due_at) * 1000000)::bigint
@@ -41,50 +43,39 @@ const POSTPONE: &str = "
     FROM late WHERE timers.owner = late.owner";
 
 /// Spends, clears and sets timers, each in the order of owners.
-pub(super) async fn save<D: Domain>(
-    session: Session<'_>,
-    work: &Work<D>,
-) -> Result<(), StoreError> {
-    let mut cleared = Vec::new();
+///
+/// An owner has one timer: what is set takes the place of what is spent.
+pub(super) fn save<D: Domain>(work: &Work<D>) -> impl Iterator<Item = Write<'_>> {
+    let spent = work.spent.iter().map(|timer| (timer.owner.as_str(), Some(timer)));
+    let mut dropped: BTreeMap<&str, Option<&Timer>> = spent.collect();
     let mut set = Vec::new();
-    for change in work.timers.values() {
+    for (owner, change) in &work.timers {
         match change {
-            TimerChange::Clear { owner } => cleared.push(owner.as_str()),
-            TimerChange::Set { timer, after } => set.push((timer, *after)),
+            TimerChange::Clear { .. } => drop(dropped.insert(owner, None)),
+            TimerChange::Set { timer, after } => {
+                dropped.remove(owner.as_str());
+                set.push((timer, *after));
+            }
         }
     }
-    let saved = tokio::try_join!(
-        biased;
-        spend(session, &work.spent),
-        clear(session, &cleared),
-        set_all(session, &set),
-    );
-    saved.map(|_| ())
+    drop_all(&dropped).into_iter().chain(set_all(&set))
 }
 
-async fn spend(session: Session<'_>, spent: &[Timer]) -> Result<(), StoreError> {
-    if spent.is_empty() {
-        return Ok(());
-    }
-    let (owners, steps, rounds) = columns(spent);
-    session.execute(SPEND, &[&owners, &steps, &rounds]).await.map(|_| ())
+/// Drops the timers of these owners: the one that is named, or whichever there is.
+fn drop_all<'a>(dropped: &BTreeMap<&'a str, Option<&'a Timer>>) -> Option<Write<'a>> {
+    let owners: Vec<&str> = dropped.keys().copied().collect();
+    let named = || dropped.values().copied();
+    let steps: Vec<Option<&str>> = named().map(|timer| timer.map(|it| it.step.as_str())).collect();
+    let rounds: Vec<Option<i32>> = named().map(|timer| timer.map(round)).collect();
+    (!dropped.is_empty()).then(|| Write::new(DROP).with(owners).with(steps).with(rounds))
 }
 
-async fn clear(session: Session<'_>, owners: &[&str]) -> Result<(), StoreError> {
-    if owners.is_empty() {
-        return Ok(());
-    }
-    session.execute(CLEAR, &[&owners]).await.map(|_| ())
-}
-
-async fn set_all(session: Session<'_>, set: &[(&Timer, Duration)]) -> Result<(), StoreError> {
-    if set.is_empty() {
-        return Ok(());
-    }
+fn set_all<'a>(set: &[(&'a Timer, Duration)]) -> Option<Write<'a>> {
     let (owners, steps, rounds) = columns(set.iter().map(|(timer, _)| *timer));
     let micros = |after: &Duration| i64::try_from(after.as_micros()).unwrap_or(i64::MAX);
     let micros: Vec<i64> = set.iter().map(|(_, after)| micros(after)).collect();
-    session.execute(SET, &[&owners, &steps, &rounds, &micros]).await.map(|_| ())
+    let write = || Write::new(SET).with(owners).with(steps).with(rounds).with(micros);
+    (!set.is_empty()).then(write)
 }
 
 /// Due timers, the longest due first.
@@ -128,7 +119,11 @@ fn columns<'a>(
     for timer in timers {
         columns.0.push(timer.owner.as_str());
         columns.1.push(timer.step.as_str());
-        columns.2.push(i32::try_from(timer.round).unwrap_or(i32::MAX));
+        columns.2.push(round(timer));
     }
     columns
+}
+
+fn round(timer: &Timer) -> i32 {
+    i32::try_from(timer.round).unwrap_or(i32::MAX)
 }

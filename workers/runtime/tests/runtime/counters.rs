@@ -8,6 +8,7 @@ use orderly_contracts::{Reason, Refusal};
 use orderly_runtime::domain::{Arrival, Decision, Domain, Output, States, Timer, Verdict};
 use orderly_runtime::postgres::session::Session;
 use orderly_runtime::postgres::tables::Tables;
+use orderly_runtime::postgres::write::{Write, each};
 use orderly_runtime::store::{Changes, StoreError};
 
 /// Adds to counters.
@@ -108,32 +109,21 @@ impl Tables<Counters> for CounterTables {
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    async fn save(
-        session: Session<'_>,
-        changes: &Changes<Counters>,
-        entries: &[(String, i64)],
-    ) -> Result<(), StoreError> {
+    fn save<'a>(changes: &'a Changes<Counters>, entries: &'a [(String, i64)]) -> Vec<Write<'a>> {
         const CREATE: &str = "INSERT INTO counters SELECT * FROM unnest($1::text[], $2::bigint[])";
-        const UPDATE: &str = "WITH touched AS (
-                UPDATE counters SET value = changed.value
-                FROM unnest($1::text[], $2::bigint[]) AS changed (name, value)
-                WHERE counters.name = changed.name RETURNING 1)
-            SELECT expect_all(count(*), cardinality($1)) FROM touched";
+        const UPDATE: &str = "UPDATE counters SET value = changed.value
+            FROM unnest($1::text[], $2::bigint[]) AS changed (name, value)
+            WHERE counters.name = changed.name";
         const ADD: &str = "INSERT INTO additions (name, amount)
             SELECT * FROM unnest($1::text[], $2::bigint[])";
-        let write = async |sql, (names, values): (Vec<&str>, Vec<i64>)| {
-            session.query(sql, &[&names, &values]).await
-        };
-        let saved = tokio::try_join!(
-            biased;
-            write(CREATE, columns(&changes.created)),
-            write(UPDATE, columns(&changes.updated)),
-            write(ADD, columns(entries)),
-        );
-        saved.map(|_| ())
+        vec![
+            write(CREATE, &changes.created),
+            write(UPDATE, &changes.updated).touching_all(),
+            write(ADD, entries),
+        ]
     }
 }
 
-fn columns(rows: &[(String, i64)]) -> (Vec<&str>, Vec<i64>) {
-    rows.iter().map(|(name, value)| (name.as_str(), *value)).unzip()
+fn write<'a>(sql: &'static str, rows: &'a [(String, i64)]) -> Write<'a> {
+    Write::new(sql).with(each(rows, |row| row.0.as_str())).with(each(rows, |row| row.1))
 }

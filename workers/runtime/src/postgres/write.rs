@@ -1,0 +1,112 @@
+//! What a batch leaves in the database, as one statement: every table's part of it is a `WITH` of that.
+//!
+//! The server answers each statement by itself, and each answer wakes the worker. With few messages in a
+//! batch that costs more than the rows do.
+
+use tokio_postgres::types::ToSql;
+
+use crate::postgres::session::Session;
+use crate::store::StoreError;
+
+/// An INSERT, UPDATE or DELETE of one table, and its parameters: most often columns, an array each.
+///
+/// All writes of a batch see the tables as they were before it, and none sees what another one does:
+/// no two of them may concern the same row.
+pub struct Write<'a> {
+    sql: &'static str,
+    columns: Vec<Box<dyn ToSql + Sync + Send + 'a>>,
+    touches_all: bool,
+}
+
+impl<'a> Write<'a> {
+    /// `sql` is a constant, without RETURNING, and names its columns `$1`, `$2`, and so on.
+    pub fn new(sql: &'static str) -> Self {
+        Self { sql, columns: Vec::new(), touches_all: false }
+    }
+
+    /// With one more column.
+    #[must_use]
+    pub fn with(mut self, column: impl ToSql + Sync + Send + 'a) -> Self {
+        self.columns.push(Box::new(column));
+        self
+    }
+
+    /// Fails unless as many rows are touched as the first column has values.
+    #[must_use]
+    pub fn touching_all(mut self) -> Self {
+        self.touches_all = true;
+        self
+    }
+}
+
+/// A column: what `of` gives for each of `rows`.
+pub fn each<'a, T, C>(rows: &'a [T], of: impl Fn(&'a T) -> C) -> Vec<C> {
+    rows.iter().map(of).collect()
+}
+
+/// Does all of `writes`, or nothing.
+pub(super) async fn write(session: Session<'_>, writes: &[Write<'_>]) -> Result<(), StoreError> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let columns = writes.iter().flat_map(|write| &write.columns);
+    let columns: Vec<&(dyn ToSql + Sync)> = columns.map(|column| &**column as _).collect();
+    session.execute(&joined(writes), &columns).await.map(|_| ())
+}
+
+/// The one statement: each write under a name, with its columns numbered on from those before it. What
+/// is selected is that each touched all it had to.
+fn joined(writes: &[Write<'_>]) -> String {
+    let (mut parts, mut checks) = (Vec::new(), Vec::new());
+    let mut before = 0;
+    for (place, write) in writes.iter().enumerate() {
+        let part = renumbered(write.sql, before);
+        let returning = if write.touches_all { " RETURNING 1" } else { "" };
+        parts.push(format!("write_{place} AS ({part}{returning})"));
+        if write.touches_all {
+            let touched = format!("SELECT count(*) FROM write_{place}");
+            checks.push(format!("expect_all(({touched}), cardinality(${}))", before + 1));
+        }
+        before += write.columns.len();
+    }
+    format!("WITH {} SELECT {}", parts.join(", "), checks.join(", "))
+}
+
+/// `sql` with `before` added to each number of a column.
+fn renumbered(sql: &str, before: usize) -> String {
+    let mut pieces = sql.split('$');
+    let mut renumbered = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = piece.split_at(digits);
+        let number = number.parse::<usize>().expect("`$` stands before the number of a column");
+        renumbered.push_str(&format!("${}{rest}", number + before));
+    }
+    renumbered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PUT: &str = "INSERT INTO a SELECT * FROM unnest($1::text[], $2::int[])";
+    const CHANGE: &str = "UPDATE b SET c = true WHERE id = ANY ($1)";
+
+    #[test]
+    fn columns_are_numbered_through_and_what_must_be_touched_is_asked_for() {
+        let none: Vec<&str> = vec![];
+        let writes = [
+            Write::new(PUT).with(&none).with(Vec::<i32>::new()),
+            Write::new(CHANGE).with(&none).touching_all(),
+            Write::new(CHANGE).with(&none).touching_all(),
+        ];
+        assert_eq!(
+            joined(&writes),
+            "WITH write_0 AS (INSERT INTO a SELECT * FROM unnest($1::text[], $2::int[])), \
+             write_1 AS (UPDATE b SET c = true WHERE id = ANY ($3) RETURNING 1), \
+             write_2 AS (UPDATE b SET c = true WHERE id = ANY ($4) RETURNING 1) \
+             SELECT expect_all((SELECT count(*) FROM write_1), cardinality($3)), \
+             expect_all((SELECT count(*) FROM write_2), cardinality($4))"
+        );
+    }
+}
