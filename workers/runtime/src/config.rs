@@ -154,10 +154,12 @@ impl Config {
             reader.address(&format!("ORDERLY_{name}_DATABASE"), &["postgres", "postgresql"]);
         let http = reader.value(&format!("ORDERLY_{name}_HTTP"), default_http(party));
         let has_metrics = reader.value("ORDERLY_METRICS", true);
+        let patience = reader.within("ORDERLY_BATCH_PATIENCE_MS", 50, 0..=1_000);
         let batch = BatchLimits {
             messages: reader.within("ORDERLY_BATCH_MESSAGES", 500, 1..=10_000),
             bytes: reader.within("ORDERLY_BATCH_BYTES", 4 << 20, 1..=256 << 20),
             prefetch: reader.within("ORDERLY_PREFETCH", 1_000, 1..=2_000),
+            patience: Duration::from_millis(patience),
         };
         if usize::from(batch.prefetch) < batch.messages {
             reader.refuse("ORDERLY_PREFETCH", "is smaller than ORDERLY_BATCH_MESSAGES");

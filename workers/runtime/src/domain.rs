@@ -50,6 +50,10 @@ pub trait Domain: Send + Sync + Sized + 'static {
     /// The queue of new work, taken only while not too much is in progress.
     const NEW_WORK: Option<&'static str> = None;
 
+    /// The queue of messages that nobody waits for: they are gathered for a moment, so that many of
+    /// them share a transaction.
+    const UNHURRIED: Option<&'static str> = None;
+
     /// The queue of the participant that a timer of this `step` waits for: while nobody consumes
     /// it, the timer is frozen.
     fn participant(step: &str) -> Option<&'static str> {

@@ -28,7 +28,7 @@ use crate::valve::Valve;
 /// After this long without a delivery, what is known to be out is noted.
 const IDLE: Duration = Duration::from_millis(500);
 /// After this long without a delivery, what is settled is acknowledged.
-const MOMENT: Duration = Duration::from_millis(10);
+const MOMENT: Duration = Duration::from_millis(50);
 /// From this part of a batch on, what is settled is acknowledged at once. What comes again after a
 /// crash, known already, must leave room in a batch for something new: a message that meets a lock is
 /// only told from a database that is jammed if something new gets through beside it.
@@ -45,6 +45,8 @@ pub struct BatchLimits {
     pub bytes: usize,
     /// The most unsettled deliveries; at least two batches, so that the next is here in time.
     pub prefetch: u16,
+    /// How long the first message of a batch waits for others, where nobody waits for what they do.
+    pub patience: Duration,
 }
 
 /// Up to when every answer sent has been processed here, in microseconds since 1970.
@@ -118,7 +120,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let (deliveries, acks) = self.broker.consume(queue, prefetch).await?;
         let enough = self.limits.messages.min(prefetch.into()) / ACKED_TOGETHER;
         let mut outlet = Outlet::new(self.broker.publisher().await?, acks, enough);
-        let mut intake = Intake { deliveries, is_cancelled: false };
+        let mut intake = Intake { deliveries, prefetch: prefetch.into(), is_cancelled: false };
         self.health.lane_open(queue);
         let mut is_left = false;
         let mut processed = None;
@@ -184,7 +186,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             let text = format!("the broker ended the consumer of {}", self.reception.queue);
             return Err(BrokerError::Unavailable(text).into());
         };
-        let received = self.gather(first, intake)?;
+        let received = self.gather(first, intake).await?;
         let started = std::time::Instant::now();
         let size = received.len();
         let newest = newest_answer(&received);
@@ -211,20 +213,32 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         }
     }
 
-    /// Takes what is here already; it never waits, so that low load has no added latency, and
-    /// under load the next batch has gathered while this one was processed.
-    fn gather(
+    /// Takes what is here already. Without patience it never waits, so that low load has no added
+    /// latency, and under load the next batch has gathered while this one was processed.
+    async fn gather(
         &self,
         first: Delivery,
         intake: &mut Intake<B::Deliveries>,
     ) -> Result<Vec<Received<D::Input>>, BrokerError> {
-        let at = self.processor.clock.now();
+        let clock = &self.processor.clock;
+        let mut over = clock.sleep(self.limits.patience);
+        let messages = self.limits.messages.min(intake.prefetch);
         let mut bytes = first.body.len();
-        let mut received = vec![self.reception.receive(first, at)];
-        while received.len() < self.limits.messages && bytes < self.limits.bytes {
-            let Some(delivery) = intake.deliveries.buffered()? else { break };
+        let mut received = vec![self.reception.receive(first, clock.now())];
+        while received.len() < messages && bytes < self.limits.bytes {
+            let delivery = match intake.deliveries.buffered()? {
+                None if self.limits.patience.is_zero() || intake.is_cancelled => None,
+                None => tokio::select! {
+                    biased;
+                    delivery = intake.deliveries.next() => delivery?,
+                    () = self.stop.requested() => None,
+                    () = &mut over => None,
+                },
+                some => some,
+            };
+            let Some(delivery) = delivery else { break };
             bytes += delivery.body.len();
-            received.push(self.reception.receive(delivery, at));
+            received.push(self.reception.receive(delivery, clock.now()));
         }
         Ok(received)
     }
@@ -248,9 +262,12 @@ fn newest_answer<I>(received: &[Received<I>]) -> Micros {
     Micros(sent_at.max().unwrap_or_default())
 }
 
-/// The deliveries of one channel, and whether we asked for no more.
+/// The deliveries of one channel.
 struct Intake<T> {
     deliveries: T,
+    /// How many of them can be in hand.
+    prefetch: usize,
+    /// Whether we asked for no more.
     is_cancelled: bool,
 }
 

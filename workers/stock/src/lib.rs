@@ -11,7 +11,7 @@ pub mod state;
 pub mod store;
 
 use orderly_contracts::order::OrderConfirmed;
-use orderly_contracts::routes::Party;
+use orderly_contracts::routes::{Party, STOCK_SETTLE};
 use orderly_contracts::stock::{AdjustStock, ReleaseStock, ReserveStock};
 use orderly_contracts::text::OrderId;
 use orderly_contracts::{Message, Reason, Refusal, decode};
@@ -86,6 +86,9 @@ impl Domain for Stock {
             }
         }
     }
+
+    /// What is confirmed stays reserved meanwhile, and what is released was not missed by anybody.
+    const UNHURRIED: Option<&'static str> = Some(STOCK_SETTLE);
 
     fn leads_to(state: &State) -> Vec<Key> {
         state.leads_to().collect()

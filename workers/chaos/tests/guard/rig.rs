@@ -75,6 +75,8 @@ impl Observed {
         let mut config = Config::read(D::PARTY, environment)?;
         // Each connection prepares its statements; one of them is enough to see that it does so once.
         config.database_connections = 1;
+        // It would wait for an alarm.
+        config.batch.patience = Duration::ZERO;
         let config = Arc::new(config);
         let name = format!("orderly-{service} observed");
         let (health, (stopper, stop)) = (Health::default(), stop::channel());

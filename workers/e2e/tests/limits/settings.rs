@@ -16,6 +16,7 @@ const SECRET: &str = "Top5ecret";
 const BOUNDS: &[(&str, u64, u64)] = &[
     ("ORDERLY_BATCH_MESSAGES", 1, 1_000),
     ("ORDERLY_BATCH_BYTES", 1, 256 << 20),
+    ("ORDERLY_BATCH_PATIENCE_MS", 0, 1_000),
     ("ORDERLY_PREFETCH", 500, 2_000),
     ("ORDERLY_BODY_BYTES_MAX", 1, 2 << 20),
     ("ORDERLY_IN_PROGRESS_MAX", 10, 1_000_000),

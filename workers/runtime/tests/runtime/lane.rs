@@ -21,6 +21,7 @@ use orderly_runtime::reception::Reception;
 use orderly_runtime::stop;
 use orderly_runtime::store::Store;
 use orderly_runtime::topology::dead_queue;
+use orderly_runtime::trouble::Trouble;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -75,7 +76,12 @@ pub(crate) fn lane<B: Broker, S: Store<Counters>>(
             worker: "test".to_owned(),
             process: Uuid::max(),
         },
-        limits: BatchLimits { messages: batch, bytes: 1 << 20, prefetch: 1_000 },
+        limits: BatchLimits {
+            messages: batch,
+            bytes: 1 << 20,
+            prefetch: 1_000,
+            patience: Duration::ZERO,
+        },
         careful_until: Micros::default(),
         gate: Gate::always_open(),
         breaker: BREAKER,
@@ -266,6 +272,51 @@ async fn a_message_that_kills_its_process_again_and_again_is_given_up() -> Outco
     assert_eq!(result.letters["killer"].explanation.reason, Reason::CrashLoop);
     assert_eq!(counter(&*store, "x").await?, Some(1));
     Ok(())
+}
+
+/// Runs a lane with `patience` over a batch of two, and publishes one message, which it has in hand then.
+async fn patient(
+    patience: Duration,
+) -> anyhow::Result<(Arc<impl Broker>, Arc<impl Store<Counters>>, stop::Stopper, Running)> {
+    let (broker, store) = (Arc::new(memory_broker()), Arc::new(memory_store()));
+    let (stopper, stop) = stop::channel();
+    let mut lane = lane(&broker, &store, 2, stop);
+    lane.limits.patience = patience;
+    let running = tokio::spawn(lane.run());
+    broker.publisher().await?.publish(&[message("a", "x+1")]).await?;
+    until(async || Ok(broker.depth(STOCK_COMMANDS).await?.ready == 0)).await?;
+    Ok((broker, store, stopper, running))
+}
+
+type Running = tokio::task::JoinHandle<std::result::Result<(), Trouble>>;
+
+async fn until(is_true: impl AsyncFn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let wait = async {
+        while !is_true().await? {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await?
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_gathered_for_a_moment() -> Outcome {
+    let forever = Duration::from_secs(3_600);
+    let (broker, store, stopper, running) = patient(forever).await?;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(counter(&*store, "x").await?, None, "it did not wait for others");
+    // A full batch waits for nobody, and neither does a stop.
+    broker.publisher().await?.publish(&[message("b", "x+1")]).await?;
+    until(async || Ok(counter(&*store, "x").await? == Some(2))).await?;
+    broker.publisher().await?.publish(&[message("c", "x+1")]).await?;
+    until(async || Ok(broker.depth(STOCK_COMMANDS).await?.ready == 0)).await?;
+    stopper.request();
+    tokio::time::timeout(Duration::from_secs(20), running).await???;
+    assert_eq!(counter(&*store, "x").await?, Some(3));
+
+    let (_broker, store, _stopper, _running) = patient(Duration::from_millis(20)).await?;
+    until(async || Ok(counter(&*store, "x").await? == Some(1))).await
 }
 
 proptest! {

@@ -31,6 +31,7 @@ impl<D: Buggy> Domain for Mutant<D> {
     const PARTY: Party = D::PARTY;
     const ANSWERS: Option<&'static str> = D::ANSWERS;
     const NEW_WORK: Option<&'static str> = D::NEW_WORK;
+    const UNHURRIED: Option<&'static str> = D::UNHURRIED;
 
     type Input = D::Input;
     type Key = D::Key;
