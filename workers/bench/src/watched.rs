@@ -79,8 +79,14 @@ pub async fn watched(
     let (mut rounds, mut scrapes) = (Vec::new(), Vec::new());
     for n in 1..=extent.rounds {
         let orders = || series(format!("r{n:03}"), extent.orders);
+        // Each goes first as often as the other: what ran before leaves its writing behind.
+        let before = if n % 2 == 0 { Some(without.run(orders(), OPEN).await?) } else { None };
         let (run, scraped) = while_scraped(&pages, with.run(orders(), OPEN)).await?;
-        let turn = Turn { with: run, without: without.run(orders(), OPEN).await? };
+        let without = match before {
+            Some(run) => run,
+            None => without.run(orders(), OPEN).await?,
+        };
+        let turn = Turn { with: run, without };
         say(format!(
             "round {n}: {:.0} orders/s with metrics, {:.0} without",
             turn.with.rate, turn.without.rate

@@ -22,7 +22,8 @@ const INTRODUCTION: &str = "\
 # Performance
 
 Written by `./scripts/bench` from what it measured, which lies in `performance/results.json`. Every section says from
-which run it comes; what was not measured is not here.
+which run it comes; what was not measured is not here. What made it faster, and what did not, stands in
+[steps](performance/steps.md).
 ";
 
 const METHOD: &str = "\
