@@ -79,7 +79,7 @@ pub async fn watched(
     let (mut rounds, mut scrapes) = (Vec::new(), Vec::new());
     for n in 1..=extent.rounds {
         let orders = || series(format!("r{n:03}"), extent.orders);
-        // Each goes first as often as the other: what ran before leaves its writing behind.
+        // They go first by turns: what ran before leaves its writing behind.
         let before = if n % 2 == 0 { Some(without.run(orders(), OPEN).await?) } else { None };
         let (run, scraped) = while_scraped(&pages, with.run(orders(), OPEN)).await?;
         let without = match before {

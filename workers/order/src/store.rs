@@ -1,4 +1,4 @@
-//! The order worker's tables: how orders are loaded and saved, one statement a table each way.
+//! The order worker's tables: how orders are loaded, and what is written to save them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! The SQL of the payment worker: one statement a table each way.
+//! The SQL of the payment worker: how payments are loaded, and what is written to save them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;

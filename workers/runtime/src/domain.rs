@@ -50,7 +50,7 @@ pub trait Domain: Send + Sync + Sized + 'static {
     /// The queue of new work, taken only while not too much is in progress.
     const NEW_WORK: Option<&'static str> = None;
 
-    /// The queue of messages that nobody waits for: they are gathered for a moment, so that many of
+    /// The queue of messages that are in no hurry: they are gathered for a moment, so that many of
     /// them share a transaction.
     const UNHURRIED: Option<&'static str> = None;
 

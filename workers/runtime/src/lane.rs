@@ -45,7 +45,7 @@ pub struct BatchLimits {
     pub bytes: usize,
     /// The most unsettled deliveries; at least two batches, so that the next is here in time.
     pub prefetch: u16,
-    /// How long the first message of a batch waits for others, where nobody waits for what they do.
+    /// How long the first message of a batch waits for others, where they are in no hurry.
     pub patience: Duration,
 }
 
@@ -221,7 +221,8 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         intake: &mut Intake<B::Deliveries>,
     ) -> Result<Vec<Received<D::Input>>, BrokerError> {
         let clock = &self.processor.clock;
-        let mut over = clock.sleep(self.limits.patience);
+        // The clock begins where it is first waited for.
+        let mut over = pin!(async { clock.sleep(self.limits.patience).await });
         let messages = self.limits.messages.min(intake.prefetch);
         let mut bytes = first.body.len();
         let mut received = vec![self.reception.receive(first, clock.now())];

@@ -87,7 +87,8 @@ impl Domain for Stock {
         }
     }
 
-    /// What is confirmed stays reserved meanwhile, and what is released was not missed by anybody.
+    /// Confirmed goods stay reserved until they are booked out, and an order that is called off can
+    /// wait a moment.
     const UNHURRIED: Option<&'static str> = Some(STOCK_SETTLE);
 
     fn leads_to(state: &State) -> Vec<Key> {

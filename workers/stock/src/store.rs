@@ -1,4 +1,4 @@
-//! The SQL of the stock worker: one statement a table each way.
+//! The SQL of the stock worker: what is loaded, and what is written to save it.
 //!
 //! Locks are taken in the order of keys: reservations, then articles. Adjustments never change once
 //! they are made, so they are read without a lock; making one twice at once fails on its key.

@@ -75,7 +75,7 @@ impl Observed {
         let mut config = Config::read(D::PARTY, environment)?;
         // Each connection prepares its statements; one of them is enough to see that it does so once.
         config.database_connections = 1;
-        // It would wait for an alarm.
+        // Without alarms it would never end.
         config.batch.patience = Duration::ZERO;
         let config = Arc::new(config);
         let name = format!("orderly-{service} observed");

@@ -9,8 +9,8 @@
 /// statements are executed, how often the worker waits for answers, how many statements it prepares,
 /// how often the database commits. At the broker: how often the worker waits for confirms; and how
 /// many messages it publishes for each one of the batch. A lane notes that batches are out for eight of
-/// them together: in this walk that falls to the answers' ninth, whose save has a form by that which is
-/// prepared for the first time.
+/// them together: in this walk that falls to the answers' ninth, whose save has one part more and is
+/// prepared for it.
 pub(crate) const BATCH: &str = "
 step                       statements  trips  prepares  commits  waits  publishes
 order.place.v1                      6      2         0        1      1          1

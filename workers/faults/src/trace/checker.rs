@@ -283,9 +283,9 @@ impl Checker {
 
 /// Whether it is the call to the outside that decides messages of this `kind`, and no transaction.
 fn is_answer_of_a_call(kind: &str) -> bool {
-    route(kind).is_some_and(|route| {
-        route.sender == Party::Payment && route.consumer.is_some_and(|(to, _)| to == Party::Payment)
-    })
+    let Some(route) = route(kind) else { return false };
+    let is_ours = |(to, queue)| to == Party::Payment && queue != PAYMENT_EFFECTS;
+    route.sender == Party::Payment && route.consumer.is_some_and(is_ours)
 }
 
 /// Whether somebody here processes messages of this `kind` in a transaction of their own.

@@ -9,7 +9,7 @@ use crate::postgres::session::Session;
 use crate::postgres::write::Write;
 use crate::store::{Changes, StoreError};
 
-/// A worker's tables: one statement a table each way.
+/// A worker's tables: one statement to load each, and one part of the save for each.
 pub trait Tables<D: Domain>: Send + Sync + 'static {
     /// Loads and locks (`FOR UPDATE`) the states under `keys`, in the order of keys, and the
     /// states they lead to.

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 /// An INSERT, UPDATE or DELETE of one table, and its parameters: most often columns, an array each.
 ///
 /// All writes of a batch see the tables as they were before it, and none sees what another one does:
-/// no two of them may concern the same row.
+/// no two of them may concern the same row. They are done in their order, which is that of locking.
 pub struct Write<'a> {
     sql: &'static str,
     columns: Vec<Box<dyn ToSql + Sync + Send + 'a>>,
@@ -44,8 +44,8 @@ pub fn each<'a, T, C>(rows: &'a [T], of: impl Fn(&'a T) -> C) -> Vec<C> {
     rows.iter().map(of).collect()
 }
 
-/// Does all of `writes`, or nothing.
-pub(super) async fn write(session: Session<'_>, writes: &[Write<'_>]) -> Result<(), StoreError> {
+/// Does all of `writes`, in order, or nothing.
+pub async fn write(session: Session<'_>, writes: &[Write<'_>]) -> Result<(), StoreError> {
     if writes.is_empty() {
         return Ok(());
     }
@@ -55,21 +55,21 @@ pub(super) async fn write(session: Session<'_>, writes: &[Write<'_>]) -> Result<
 }
 
 /// The one statement: each write under a name, with its columns numbered on from those before it. What
-/// is selected is that each touched all it had to.
+/// is selected is how many rows each touched, one after the other: a write that nobody asks for is done
+/// at the end, and the last of them first.
 fn joined(writes: &[Write<'_>]) -> String {
-    let (mut parts, mut checks) = (Vec::new(), Vec::new());
+    let (mut parts, mut counts) = (Vec::new(), Vec::new());
     let mut before = 0;
     for (place, write) in writes.iter().enumerate() {
-        let part = renumbered(write.sql, before);
-        let returning = if write.touches_all { " RETURNING 1" } else { "" };
-        parts.push(format!("write_{place} AS ({part}{returning})"));
-        if write.touches_all {
-            let touched = format!("SELECT count(*) FROM write_{place}");
-            checks.push(format!("expect_all(({touched}), cardinality(${}))", before + 1));
-        }
+        parts.push(format!("write_{place} AS ({} RETURNING 1)", renumbered(write.sql, before)));
+        let count = format!("(SELECT count(*) FROM write_{place})");
+        counts.push(match write.touches_all {
+            true => format!("expect_all({count}, cardinality(${}))", before + 1),
+            false => count,
+        });
         before += write.columns.len();
     }
-    format!("WITH {} SELECT {}", parts.join(", "), checks.join(", "))
+    format!("WITH {} SELECT {}", parts.join(", "), counts.join(", "))
 }
 
 /// `sql` with `before` added to each number of a column.
@@ -102,10 +102,10 @@ mod tests {
         ];
         assert_eq!(
             joined(&writes),
-            "WITH write_0 AS (INSERT INTO a SELECT * FROM unnest($1::text[], $2::int[])), \
+            "WITH write_0 AS (INSERT INTO a SELECT * FROM unnest($1::text[], $2::int[]) RETURNING 1), \
              write_1 AS (UPDATE b SET c = true WHERE id = ANY ($3) RETURNING 1), \
              write_2 AS (UPDATE b SET c = true WHERE id = ANY ($4) RETURNING 1) \
-             SELECT expect_all((SELECT count(*) FROM write_1), cardinality($3)), \
+             SELECT (SELECT count(*) FROM write_0), expect_all((SELECT count(*) FROM write_1), cardinality($3)), \
              expect_all((SELECT count(*) FROM write_2), cardinality($4))"
         );
     }

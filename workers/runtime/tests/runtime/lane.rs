@@ -301,7 +301,7 @@ async fn until(is_true: impl AsyncFn() -> anyhow::Result<bool>) -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_is_gathered_for_a_moment() -> Outcome {
+async fn what_is_in_no_hurry_is_gathered_for_a_moment() -> Outcome {
     let forever = Duration::from_secs(3_600);
     let (broker, store, stopper, running) = patient(forever).await?;
     tokio::time::sleep(Duration::from_millis(50)).await;

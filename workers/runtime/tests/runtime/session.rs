@@ -6,6 +6,7 @@ use orderly_devstack::TestBed;
 use orderly_runtime::config::Reader;
 use orderly_runtime::postgres::connect::pool;
 use orderly_runtime::postgres::session::{Session, Turn};
+use orderly_runtime::postgres::write::{Write, write};
 
 const CREATE: &str = "CREATE TABLE log (place int GENERATED ALWAYS AS IDENTITY, word text)";
 const FIRST: &str = "INSERT INTO log (word) VALUES ('first')";
@@ -34,6 +35,13 @@ async fn a_statement_that_is_not_prepared_yet_keeps_its_place() -> anyhow::Resul
         session.execute(THIRD, &[]),
     )?;
 
+    let rows = session.query("SELECT word FROM log ORDER BY place", &[]).await?;
+    let words: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(words, ["first", "second", "third"]);
+
+    // What is written by one statement is written in its order as well.
+    client.batch_execute("TRUNCATE log RESTART IDENTITY").await?;
+    write(session, &[FIRST, SECOND, THIRD].map(Write::new)).await?;
     let rows = session.query("SELECT word FROM log ORDER BY place", &[]).await?;
     let words: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(words, ["first", "second", "third"]);

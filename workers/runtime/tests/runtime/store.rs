@@ -293,7 +293,10 @@ async fn timers_fall_due_are_put_off_and_spent(store: &impl Store<Counters>) -> 
     let stale = Timer { round: 7, ..timer("y") };
     process(store, &[("e", "w", -1)], |work| work.spent = vec![stale]).await?;
     assert_eq!(owners().await?.len(), 1, "another round is another timer");
-    process(store, &[("f", "w", -1)], |work| work.spent = vec![timer("y")]).await?;
+    // What is set takes the place of what is spent.
+    process(store, &[("f", "y", 1)], |work| work.spent = vec![timer("y")]).await?;
+    assert_eq!(owners().await?.len(), 1, "it was set again");
+    process(store, &[("g", "w", -1)], |work| work.spent = vec![timer("y")]).await?;
     assert!(owners().await?.is_empty());
     Ok(())
 }
