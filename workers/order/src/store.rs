@@ -91,12 +91,7 @@ impl Tables<Order> for OrderTables {
 
     fn save<'a>(changes: &'a Changes<Order>, entries: &'a [Entry]) -> Vec<Write<'a>> {
         let Changes { created, updated } = changes;
-        let written = [
-            (!created.is_empty()).then(|| create(created)),
-            (!updated.is_empty()).then(|| update(updated)),
-            (!entries.is_empty()).then(|| record(entries)),
-        ];
-        written.into_iter().flatten().collect()
+        vec![create(created), update(updated), record(entries)]
     }
 
     async fn census(session: Session<'_>, _: bool) -> Result<Vec<Reading>, StoreError> {
@@ -118,27 +113,24 @@ async fn open(session: Session<'_>) -> Result<Vec<Reading>, StoreError> {
 }
 
 fn create(orders: &[(OrderId, Saga)]) -> Write<'_> {
-    Write::new(CREATE)
+    let placed = Write::new(CREATE)
         .with(ids(orders))
         .with(content(orders, |placed| placed.customer_id.as_ref().map(CustomerId::as_str)))
         .with(content(orders, |placed| Some(placed.currency.to_string())))
         .with(content(orders, |placed| Some(placed.payment_token.as_str())))
         .with(content(orders, |placed| Some(lines_to_json(placed))))
         .with(content(orders, |placed| Some(placed.total.get())))
-        .with(content(orders, |placed| Some(placed.placed_at.0)))
-        .with(progress(orders, |saga| saga.stage.status().as_str()))
-        .with(progress(orders, |saga| saga.version))
-        .with(progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)))
-        .with(progress(orders, round))
-        .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.release)))
-        .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.refund)))
-        .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)))
-        .with(progress(orders, |saga| saga.ended_at.map(|at| at.0)))
+        .with(content(orders, |placed| Some(placed.placed_at.0)));
+    with_progress(placed, orders)
 }
 
 fn update(orders: &[(OrderId, Saga)]) -> Write<'_> {
-    Write::new(UPDATE)
-        .with(ids(orders))
+    with_progress(Write::new(UPDATE).with(ids(orders)), orders).touching_all()
+}
+
+/// The columns of how far the sagas have come, behind those of `write`.
+fn with_progress<'a>(write: Write<'a>, orders: &'a [(OrderId, Saga)]) -> Write<'a> {
+    write
         .with(progress(orders, |saga| saga.stage.status().as_str()))
         .with(progress(orders, |saga| saga.version))
         .with(progress(orders, |saga| saga.stage.reason().map(EndReason::as_str)))
@@ -147,7 +139,6 @@ fn update(orders: &[(OrderId, Saga)]) -> Write<'_> {
         .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.owed.refund)))
         .with(progress(orders, |saga| undoing(saga).is_some_and(|it| it.refunded)))
         .with(progress(orders, |saga| saga.ended_at.map(|at| at.0)))
-        .touching_all()
 }
 
 fn record(entries: &[Entry]) -> Write<'_> {

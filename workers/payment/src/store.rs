@@ -58,12 +58,7 @@ impl Tables<Payment> for PaymentTables {
 
     fn save<'a>(changes: &'a Changes<Payment>, entries: &'a [Posting]) -> Vec<Write<'a>> {
         let Changes { created, updated } = changes;
-        let written = [
-            (!created.is_empty()).then(|| put(CREATE, created)),
-            (!updated.is_empty()).then(|| put(UPDATE, updated).touching_all()),
-            (!entries.is_empty()).then(|| append(entries)),
-        ];
-        written.into_iter().flatten().collect()
+        vec![put(CREATE, created), put(UPDATE, updated).touching_all(), append(entries)]
     }
 }
 

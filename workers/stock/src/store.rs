@@ -106,15 +106,14 @@ impl Tables<Stock> for StockTables {
 
     fn save<'a>(changes: &'a Changes<Stock>, entries: &'a [Posting]) -> Vec<Write<'a>> {
         let (created, updated) = (Columns::of(&changes.created), Columns::of(&changes.updated));
-        let written = [
+        vec![
             created.reservations.write(CREATE_RESERVATIONS),
-            updated.reservations.write(UPDATE_RESERVATIONS).map(Write::touching_all),
+            updated.reservations.write(UPDATE_RESERVATIONS).touching_all(),
             created.items.write(CREATE_ITEMS),
-            updated.items.write(UPDATE_ITEMS).map(Write::touching_all),
+            updated.items.write(UPDATE_ITEMS).touching_all(),
             created.adjustments.write(CREATE_ADJUSTMENTS),
             append(entries),
-        ];
-        written.into_iter().flatten().collect()
+        ]
     }
 
     async fn census(session: Session<'_>, is_full: bool) -> Result<Vec<Reading>, StoreError> {
@@ -266,11 +265,9 @@ impl<'a> Reservations<'a> {
         self.shortages.push(serde_json::to_string(status.shortages()).expect(text));
     }
 
-    fn write(self, sql: &'static str) -> Option<Write<'a>> {
+    fn write(self, sql: &'static str) -> Write<'a> {
         let Self { order_id, status, lines, shortages } = self;
-        let write = Write::new(sql);
-        (!order_id.is_empty())
-            .then(|| write.with(order_id).with(status).with(lines).with(shortages))
+        Write::new(sql).with(order_id).with(status).with(lines).with(shortages)
     }
 }
 
@@ -288,9 +285,9 @@ impl<'a> Items<'a> {
         self.reserved.push(item.reserved);
     }
 
-    fn write(self, sql: &'static str) -> Option<Write<'a>> {
+    fn write(self, sql: &'static str) -> Write<'a> {
         let Self { sku, on_hand, reserved } = self;
-        (!sku.is_empty()).then(|| Write::new(sql).with(sku).with(on_hand).with(reserved))
+        Write::new(sql).with(sku).with(on_hand).with(reserved)
     }
 }
 
@@ -320,23 +317,19 @@ impl<'a> Adjustments<'a> {
         self.reserved.push(item.map(|item| item.reserved));
     }
 
-    fn write(self, sql: &'static str) -> Option<Write<'a>> {
+    fn write(self, sql: &'static str) -> Write<'a> {
         let Self { adjustment_id, sku, delta, note, refusal, on_hand, reserved } = self;
-        (!adjustment_id.is_empty()).then(|| {
-            let made = Write::new(sql).with(adjustment_id).with(sku).with(delta).with(note);
-            made.with(refusal).with(on_hand).with(reserved)
-        })
+        let made = Write::new(sql).with(adjustment_id).with(sku).with(delta).with(note);
+        made.with(refusal).with(on_hand).with(reserved)
     }
 }
 
-fn append(entries: &[Posting]) -> Option<Write<'_>> {
-    (!entries.is_empty()).then(|| {
-        Write::new(APPEND_POSTINGS)
-            .with(each(entries, |entry| entry.sku.as_str()))
-            .with(each(entries, |entry| entry.origin.order()))
-            .with(each(entries, |entry| entry.origin.adjustment()))
-            .with(each(entries, |entry| entry.operation.word()))
-            .with(each(entries, |entry| entry.pieces))
-            .with(each(entries, |entry| entry.at.0))
-    })
+fn append(entries: &[Posting]) -> Write<'_> {
+    Write::new(APPEND_POSTINGS)
+        .with(each(entries, |entry| entry.sku.as_str()))
+        .with(each(entries, |entry| entry.origin.order()))
+        .with(each(entries, |entry| entry.origin.adjustment()))
+        .with(each(entries, |entry| entry.operation.word()))
+        .with(each(entries, |entry| entry.pieces))
+        .with(each(entries, |entry| entry.at.0))
 }

@@ -126,10 +126,10 @@ async fn look_up(
     Ok(standings)
 }
 
-/// Gives claims back, if there are any.
-pub(super) fn disclaim(causes: &[Cause]) -> Option<Write<'_>> {
+/// Gives claims back.
+pub(super) fn disclaim(causes: &[Cause]) -> Write<'_> {
     let (sources, ids) = columns(causes);
-    (!causes.is_empty()).then(|| Write::new(DISCLAIM).with(sources).with(ids).touching_all())
+    Write::new(DISCLAIM).with(sources).with(ids).touching_all()
 }
 
 /// Forgets rows older than `retention`.

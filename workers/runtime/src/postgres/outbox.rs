@@ -55,7 +55,7 @@ pub(super) fn store<D: Domain>(work: &Work<D>) -> Result<Option<Write<'_>>, Stor
         return Ok(None);
     }
     let outputs = to_text(&work.outputs).map_err(|error| StoreError::Data(error.to_string()))?;
-    Ok(Some(Write::new(STORE).with(work.batch).with(outputs)))
+    Ok(Some(Write::new(STORE).with_value(work.batch).with_value(outputs)))
 }
 
 fn to_text(outputs: &[(Cause, Vec<Outgoing>)]) -> Result<String, Box<dyn Error>> {
@@ -116,9 +116,9 @@ pub(super) async fn of_causes(
     Ok(found)
 }
 
-/// Notes that batches are out, if there are any.
-pub(super) fn mark_sent(batches: &[Uuid]) -> Option<Write<'_>> {
-    (!batches.is_empty()).then(|| Write::new(MARK_SENT).with(batches))
+/// Notes that batches are out.
+pub(super) fn mark_sent(batches: &[Uuid]) -> Write<'_> {
+    Write::new(MARK_SENT).with(batches.to_vec())
 }
 
 /// Leases batches older than `age` that are not known to be out, with their outputs.

@@ -253,9 +253,8 @@ async fn save<D: Domain, T: Tables<D>>(
     let mut writes = T::save(&work.changes, &work.entries);
     writes.extend(timers::save(work));
     writes.extend(outbox::store(work)?);
-    writes.extend(inbox::disclaim(&work.disclaimed));
-    writes.extend(outbox::mark_sent(&work.sent));
-    write(session, &writes).await
+    writes.extend([inbox::disclaim(&work.disclaimed), outbox::mark_sent(&work.sent)]);
+    write(session, writes).await
 }
 
 impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
@@ -284,8 +283,7 @@ impl<D: Domain, T: Tables<D>> Store<D> for PgStore<T> {
     }
 
     async fn mark_sent(&self, batches: &[Uuid]) -> Result<(), StoreError> {
-        let marked = Vec::from_iter(outbox::mark_sent(batches));
-        self.run(async |session| write(session, &marked).await).await
+        self.run(async |session| write(session, vec![outbox::mark_sent(batches)]).await).await
     }
 
     async fn unsent(

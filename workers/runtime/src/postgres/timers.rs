@@ -45,7 +45,7 @@ const POSTPONE: &str = "
 /// Spends, clears and sets timers, each in the order of owners.
 ///
 /// An owner has one timer: what is set takes the place of what is spent.
-pub(super) fn save<D: Domain>(work: &Work<D>) -> impl Iterator<Item = Write<'_>> {
+pub(super) fn save<D: Domain>(work: &Work<D>) -> [Write<'_>; 2] {
     let spent = work.spent.iter().map(|timer| (timer.owner.as_str(), Some(timer)));
     let mut dropped: BTreeMap<&str, Option<&Timer>> = spent.collect();
     let mut set = Vec::new();
@@ -58,24 +58,23 @@ pub(super) fn save<D: Domain>(work: &Work<D>) -> impl Iterator<Item = Write<'_>>
             }
         }
     }
-    drop_all(&dropped).into_iter().chain(set_all(&set))
+    [drop_all(&dropped), set_all(&set)]
 }
 
 /// Drops the timers of these owners: the one that is named, or whichever there is.
-fn drop_all<'a>(dropped: &BTreeMap<&'a str, Option<&'a Timer>>) -> Option<Write<'a>> {
+fn drop_all<'a>(dropped: &BTreeMap<&'a str, Option<&'a Timer>>) -> Write<'a> {
     let owners: Vec<&str> = dropped.keys().copied().collect();
     let named = || dropped.values().copied();
     let steps: Vec<Option<&str>> = named().map(|timer| timer.map(|it| it.step.as_str())).collect();
     let rounds: Vec<Option<i32>> = named().map(|timer| timer.map(round)).collect();
-    (!dropped.is_empty()).then(|| Write::new(DROP).with(owners).with(steps).with(rounds))
+    Write::new(DROP).with(owners).with(steps).with(rounds)
 }
 
-fn set_all<'a>(set: &[(&'a Timer, Duration)]) -> Option<Write<'a>> {
+fn set_all<'a>(set: &[(&'a Timer, Duration)]) -> Write<'a> {
     let (owners, steps, rounds) = columns(set.iter().map(|(timer, _)| *timer));
     let micros = |after: &Duration| i64::try_from(after.as_micros()).unwrap_or(i64::MAX);
     let micros: Vec<i64> = set.iter().map(|(_, after)| micros(after)).collect();
-    let write = || Write::new(SET).with(owners).with(steps).with(rounds).with(micros);
-    (!set.is_empty()).then(write)
+    Write::new(SET).with(owners).with(steps).with(rounds).with(micros)
 }
 
 /// Due timers, the longest due first.

@@ -16,18 +16,33 @@ pub struct Write<'a> {
     sql: &'static str,
     columns: Vec<Box<dyn ToSql + Sync + Send + 'a>>,
     touches_all: bool,
+    /// Whether its columns have no values: then there is nothing to do.
+    is_empty: bool,
 }
 
 impl<'a> Write<'a> {
     /// `sql` is a constant, without RETURNING, and names its columns `$1`, `$2`, and so on.
     pub fn new(sql: &'static str) -> Self {
-        Self { sql, columns: Vec::new(), touches_all: false }
+        Self { sql, columns: Vec::new(), touches_all: false, is_empty: false }
     }
 
-    /// With one more column.
+    /// With one more column. Without values, nothing is written.
     #[must_use]
-    pub fn with(mut self, column: impl ToSql + Sync + Send + 'a) -> Self {
-        self.columns.push(Box::new(column));
+    pub fn with<T>(mut self, column: Vec<T>) -> Self
+    where
+        Vec<T>: ToSql + Sync + Send + 'a,
+    {
+        self.is_empty |= column.is_empty();
+        if !self.is_empty {
+            self.columns.push(Box::new(column));
+        }
+        self
+    }
+
+    /// With a parameter that is a value, and no column.
+    #[must_use]
+    pub fn with_value(mut self, value: impl ToSql + Sync + Send + 'a) -> Self {
+        self.columns.push(Box::new(value));
         self
     }
 
@@ -45,13 +60,14 @@ pub fn each<'a, T, C>(rows: &'a [T], of: impl Fn(&'a T) -> C) -> Vec<C> {
 }
 
 /// Does all of `writes`, in order, or nothing.
-pub async fn write(session: Session<'_>, writes: &[Write<'_>]) -> Result<(), StoreError> {
+pub async fn write(session: Session<'_>, mut writes: Vec<Write<'_>>) -> Result<(), StoreError> {
+    writes.retain(|write| !write.is_empty);
     if writes.is_empty() {
         return Ok(());
     }
     let columns = writes.iter().flat_map(|write| &write.columns);
     let columns: Vec<&(dyn ToSql + Sync)> = columns.map(|column| &**column as _).collect();
-    session.execute(&joined(writes), &columns).await.map(|_| ())
+    session.execute(&joined(&writes), &columns).await.map(|_| ())
 }
 
 /// The one statement: each write under a name, with its columns numbered on from those before it. What
@@ -94,11 +110,10 @@ mod tests {
 
     #[test]
     fn columns_are_numbered_through_and_what_must_be_touched_is_asked_for() {
-        let none: Vec<&str> = vec![];
         let writes = [
-            Write::new(PUT).with(&none).with(Vec::<i32>::new()),
-            Write::new(CHANGE).with(&none).touching_all(),
-            Write::new(CHANGE).with(&none).touching_all(),
+            Write::new(PUT).with(vec!["a"]).with(vec![1]),
+            Write::new(CHANGE).with(vec!["b"]).touching_all(),
+            Write::new(CHANGE).with(vec!["c"]).touching_all(),
         ];
         assert_eq!(
             joined(&writes),

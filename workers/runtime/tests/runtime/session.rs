@@ -41,7 +41,7 @@ async fn a_statement_that_is_not_prepared_yet_keeps_its_place() -> anyhow::Resul
 
     // What is written by one statement is written in its order as well.
     client.batch_execute("TRUNCATE log RESTART IDENTITY").await?;
-    write(session, &[FIRST, SECOND, THIRD].map(Write::new)).await?;
+    write(session, [FIRST, SECOND, THIRD].map(Write::new).into()).await?;
     let rows = session.query("SELECT word FROM log ORDER BY place", &[]).await?;
     let words: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(words, ["first", "second", "third"]);
