@@ -284,20 +284,24 @@ async fn patient(
     lane.limits.patience = patience;
     let running = tokio::spawn(lane.run());
     broker.publisher().await?.publish(&[message("a", "x+1")]).await?;
-    until(async || Ok(broker.depth(STOCK_COMMANDS).await?.ready == 0)).await?;
+    until("it is in hand", async || Ok(broker.depth(STOCK_COMMANDS).await?.ready == 0)).await?;
     Ok((broker, store, stopper, running))
 }
 
 type Running = tokio::task::JoinHandle<std::result::Result<(), Trouble>>;
 
-async fn until(is_true: impl AsyncFn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let wait = async {
-        while !is_true().await? {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+/// Waits until `is_so`; it is not worth more than twenty seconds.
+pub(crate) async fn until(
+    what: &str,
+    mut is_so: impl AsyncFnMut() -> anyhow::Result<bool>,
+) -> Outcome {
+    for _ in 0..4_000 {
+        if is_so().await? {
+            return Ok(());
         }
-        anyhow::Ok(())
-    };
-    tokio::time::timeout(Duration::from_secs(20), wait).await?
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    anyhow::bail!("waited in vain: {what}")
 }
 
 #[tokio::test]
@@ -308,15 +312,15 @@ async fn what_is_in_no_hurry_is_gathered_for_a_moment() -> Outcome {
     assert_eq!(counter(&*store, "x").await?, None, "it did not wait for others");
     // A full batch waits for nobody, and neither does a stop.
     broker.publisher().await?.publish(&[message("b", "x+1")]).await?;
-    until(async || Ok(counter(&*store, "x").await? == Some(2))).await?;
+    until("both are done", async || Ok(counter(&*store, "x").await? == Some(2))).await?;
     broker.publisher().await?.publish(&[message("c", "x+1")]).await?;
-    until(async || Ok(broker.depth(STOCK_COMMANDS).await?.ready == 0)).await?;
+    until("it is in hand", async || Ok(broker.depth(STOCK_COMMANDS).await?.ready == 0)).await?;
     stopper.request();
     tokio::time::timeout(Duration::from_secs(20), running).await???;
     assert_eq!(counter(&*store, "x").await?, Some(3));
 
     let (_broker, store, _stopper, _running) = patient(Duration::from_millis(20)).await?;
-    until(async || Ok(counter(&*store, "x").await? == Some(1))).await
+    until("it is done", async || Ok(counter(&*store, "x").await? == Some(1))).await
 }
 
 proptest! {

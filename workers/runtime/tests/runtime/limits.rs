@@ -31,21 +31,10 @@ use orderly_runtime::topology::dead_queue;
 
 use crate::broker::{ladder, memory as memory_broker, rabbitmq};
 use crate::counters::{CounterTables, Counters};
-use crate::lane::{KIND, lane, message};
+use crate::lane::{KIND, lane, message, until};
 use crate::stores::{memory as memory_store, postgres};
 
 type Outcome = anyhow::Result<()>;
-
-/// Waits until `is_so`; it is not worth more than twenty seconds.
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> anyhow::Result<bool>) -> Outcome {
-    for _ in 0..4_000 {
-        if is_so().await? {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    anyhow::bail!("waited in vain: {what}")
-}
 
 /// Runs a lane over 100 messages, with at most ten and at most a hundred bytes in a batch.
 async fn in_batches<B: Broker, S: Store<Counters>>(broker: B, store: &Arc<S>) -> Outcome {
