@@ -6,7 +6,7 @@ mod rest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -43,6 +43,8 @@ pub struct Verdict {
     pub rest: Duration,
     /// What is wrong.
     pub violations: Vec<String>,
+    /// Where the trace is kept, if something is wrong with it.
+    pub trace: Option<PathBuf>,
 }
 
 impl Verdict {
@@ -50,7 +52,9 @@ impl Verdict {
     pub fn expect_clean(self) -> Result<Self> {
         let shown: Vec<_> = self.violations.iter().take(30).map(String::as_str).collect();
         let count = self.violations.len();
-        ensure!(count == 0, "{count} violations:\n{}", shown.join("\n"));
+        let kept = self.trace.as_ref().map(|path| format!("\ntrace: {}", path.display()));
+        let kept = kept.unwrap_or_default();
+        ensure!(count == 0, "{count} violations:\n{}{kept}", shown.join("\n"));
         Ok(self)
     }
 }
@@ -160,7 +164,7 @@ fn judge_trace(path: &Path, book: &Book, verdict: &mut Verdict) -> Result<()> {
     if !said.is_empty() {
         let kept = std::env::temp_dir().join(format!("orderly-trace-{}.jsonl", std::process::id()));
         std::fs::copy(path, &kept)?;
-        verdict.violations.push(format!("the trace that shows it is kept: {}", kept.display()));
+        verdict.trace = Some(kept);
     }
     verdict.violations.extend(said.into_iter().map(|said| format!("trace: {said}")));
     Ok(())
