@@ -35,6 +35,13 @@ pub struct Turn {
     pub without: Run,
 }
 
+impl Turn {
+    fn cost(&self) -> f64 {
+        let [with, without] = [&self.with, &self.without].map(|run| Run::cost([run]));
+        100.0 * (with.workers() - without.workers()) / without.of_system()
+    }
+}
+
 /// A scrape of a worker.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Scrape {
@@ -48,6 +55,12 @@ impl Watched {
     /// The rate with metrics as part of that without, round by round.
     pub fn ratio(&self) -> Spread {
         Spread::of(self.rounds.iter().map(|turn| turn.with.rate / turn.without.rate))
+    }
+
+    /// The processor time that metrics take, in percent of an order's without them, round by round. The
+    /// rates tell less: they differ by more than metrics can cost from one minute to the next.
+    pub fn cost(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(Turn::cost))
     }
 
     /// How long the scrapes took, in milliseconds.

@@ -139,6 +139,8 @@ fn of_watching(results: &Results) -> Vec<Figure> {
     let figures = vec![
         figure("Throughput with metrics, as part of that without", AtLeast, (0.98, 0.99), (2, ""),
             of(|it| it.ratio().median)),
+        figure("Processor time of metrics, as part of an order's", AtMost, (2.0, 1.0), (1, " %"),
+            of(|it| it.cost().median)),
         figure("A scrape at saturation, the slowest", AtMost, (20.0, 10.0), (1, " ms"),
             of(|it| it.scrape_milliseconds().most)),
         figure("The page of metrics", AtMost, (100.0, 50.0), (0, " KiB"),

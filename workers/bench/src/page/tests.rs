@@ -64,7 +64,8 @@ fn point(at: u64, lines: usize, rate: f64) -> Point {
 
 fn watched() -> Watched {
     let scrape = |milliseconds| Scrape { milliseconds, bytes: 61_440 };
-    let turn = watched::Turn { with: run(1_990.0), without: run(2_000.0) };
+    let mut turn = watched::Turn { with: run(1_990.0), without: run(2_000.0) };
+    *turn.with.usage.0.entry(Part::Stock).or_default() += 0.005;
     Watched { rounds: vec![turn], scrapes: [2.0, 12.0, 3.0].map(scrape).into() }
 }
 
@@ -113,6 +114,7 @@ fn the_page_begins_with_what_was_asked_and_what_was_measured() {
         "| Throughput with one hot article, as part of that with 100 | ≥ 0.80 | 0.95 | 0.95 | yes, and the aim |",
         "| Draining 100,000 orders, as part of the steady rate | ≥ 0.90 | 1.00 | 0.95 | yes |",
         "| Throughput with metrics, as part of that without | ≥ 0.98 | 0.99 | 0.99 | yes, and the aim |",
+        "| Processor time of metrics, as part of an order's | ≤ 2.0 % | 1.0 % | 1.6 % | yes |",
         "| A scrape at saturation, the slowest | ≤ 20.0 ms | 10.0 ms | 12.0 ms | yes |",
         "| The page of metrics | ≤ 100 KiB | 50 KiB | 60 KiB | yes |",
     ] {
