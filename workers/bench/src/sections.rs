@@ -8,10 +8,9 @@ use clap::{Args, ValueEnum};
 use orderly_devstack::Endpoints;
 
 use crate::backlog::backlog;
-use crate::latency::{Latency, Load, latency};
-use crate::orders::{RealOrders, Shape};
+use crate::latency::{Load, latency};
+use crate::orders::RealOrders;
 use crate::results::{About, Results, Section};
-use crate::stage::Saga;
 use crate::sweep::{Length, sweep};
 use crate::throughput::{Extent, real, throughput};
 use crate::varied::Varied;
@@ -135,7 +134,7 @@ pub async fn measure(
             results.real = Some(Section { run, found });
         }
         What::Latency => {
-            let found = latencies(endpoints, &loads(amounts, results), say).await?;
+            let found = latency(endpoints, &loads(amounts, results), say).await?;
             results.latency = Some(Section { run, found });
         }
         What::Backlog => {
@@ -157,6 +156,7 @@ pub async fn measure(
     }
     Ok(())
 }
+
 /// A fixed rate, and parts of the most that was measured, if it was.
 fn loads(amounts: &Amounts, results: &Results) -> Vec<Load> {
     let span = Duration::from_secs(amounts.seconds);
@@ -167,27 +167,4 @@ fn loads(amounts: &Amounts, results: &Results) -> Vec<Load> {
         loads.extend([0.1, 0.5, 0.8].map(of));
     }
     loads
-}
-
-/// One load after the other, on one system.
-async fn latencies(
-    endpoints: &Endpoints,
-    loads: &[Load],
-    say: &mut impl FnMut(String),
-) -> Result<Vec<Latency>> {
-    let mut saga = Saga::start(endpoints, &[], 1).await?;
-    saga.stock_up(&Shape::SINGLE.skus()).await?;
-    let warm_up = Load { rate: 200.0, of_saturation: None, span: Duration::from_secs(5) };
-    latency(&mut saga, "warm", warm_up).await?;
-    let mut found = Vec::new();
-    for (n, load) in loads.iter().enumerate() {
-        let one = latency(&mut saga, &format!("l{n}"), *load).await?;
-        say(format!(
-            "{:.0} orders/s: p50 {:.1}, p95 {:.1}, p99 {:.1}, p99.9 {:.1} ms",
-            one.rate, one.p50, one.p95, one.p99, one.p999
-        ));
-        found.push(one);
-    }
-    saga.expect_clean_audit().await?;
-    Ok(found)
 }

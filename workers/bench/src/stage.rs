@@ -113,7 +113,8 @@ impl Saga {
 
 /// The bare relay, in a virtual host of its own with the same topology.
 pub struct Ceiling {
-    shop: Shop,
+    /// The shop that orders from it.
+    pub shop: Shop,
     relay: Relay,
     _system: System,
 }
@@ -137,7 +138,12 @@ impl Ceiling {
     /// Passes `orders` through, at most `open` at a time.
     pub async fn run(&mut self, orders: Vec<Place>, open: usize) -> Result<Run> {
         let run = measure(flow(&mut self.shop, orders, open)).await;
-        self.relay.expect_running()?;
+        self.expect_running()?;
         run
+    }
+
+    /// Fails if a part of the relay has ended.
+    pub fn expect_running(&mut self) -> Result<()> {
+        self.relay.expect_running()
     }
 }

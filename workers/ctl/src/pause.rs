@@ -1,4 +1,4 @@
-//! `orderly pause` and `orderly resume`: a worker takes nothing, until it is told to go on.
+//! `orderly pause` and `orderly resume`: a worker takes no work, until it is told to go on.
 //!
 //! The pause lies in the worker's database: all replicas heed it within a second or two, and a
 //! restart doesn't end it. Messages wait in their queues, and deadlines of a paused worker's steps

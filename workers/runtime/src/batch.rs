@@ -19,6 +19,7 @@ use crate::reception::{Content, Received};
 use crate::retry::{Ladder, Setback};
 use crate::store::{Store, StoreError, Unit, give_up};
 use crate::trace;
+use crate::unnoted::Unnoted;
 
 /// How often a batch in conflict is tried again at once, before it is split.
 const CONFLICT_ROUNDS: u32 = 4;
@@ -30,8 +31,6 @@ const BATCH_PATIENCE: Duration = Duration::from_secs(30);
 /// This many messages of a batch in conflict one after the other, each alone, are no chance: the
 /// database is jammed, and the rest would only wait as long as these did.
 const JAM: usize = 4;
-/// That batches are out is noted for so many of them together; the lane notes the rest when it is idle.
-const NOTED_TOGETHER: usize = 8;
 /// From this many returns on, a message is run alone: it may be what kills the process.
 const SUSPECT_RETURNS: u32 = 3;
 /// After this many noted deaths a message is given up.
@@ -119,11 +118,11 @@ struct Committed {
 
 impl<D: Domain, S: Store<D>> Processor<D, S> {
     /// Processes `received`; an error means that infrastructure is in trouble and nothing of it
-    /// is settled. `sent` names earlier batches to be noted as out; it is emptied once they are.
+    /// is settled. `out` are earlier batches, which are noted on the way when it is time.
     pub async fn process(
         &self,
         received: Vec<Received<D::Input>>,
-        sent: &mut Vec<Uuid>,
+        out: &mut Unnoted,
     ) -> Result<Processed, StoreError> {
         let mut processed = Processed::default();
         let mut together = Vec::new();
@@ -149,10 +148,10 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             has_got_through: false,
             began: self.clock.now(),
         };
-        self.bisect(together, sent, &mut progress).await?;
+        self.bisect(together, out, &mut progress).await?;
         for suspect in suspects {
             if progress.processed.left.is_none() {
-                self.run_alone(suspect, sent, &mut progress).await?;
+                self.run_alone(suspect, out, &mut progress).await?;
             }
         }
         let Progress { mut processed, in_the_way, has_got_through, .. } = progress;
@@ -173,7 +172,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
     async fn bisect(
         &self,
         candidates: Vec<Candidate<D>>,
-        sent: &mut Vec<Uuid>,
+        out: &mut Unnoted,
         progress: &mut Progress<D>,
     ) -> Result<(), StoreError> {
         let mut parts = vec![candidates];
@@ -186,7 +185,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
                 progress.processed.left = Some(Left::Late);
                 return Ok(());
             }
-            match self.transact_patiently(&part, sent).await {
+            match self.transact_patiently(&part, out).await {
                 Ok(committed) => {
                     if committed.has_saved {
                         progress.in_a_row = 0;
@@ -222,7 +221,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
     async fn run_alone(
         &self,
         suspect: Candidate<D>,
-        sent: &mut Vec<Uuid>,
+        out: &mut Unnoted,
         progress: &mut Progress<D>,
     ) -> Result<(), StoreError> {
         let cause = suspect.content.arrival.cause.clone();
@@ -231,22 +230,24 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             let text = format!("the worker died {deaths} times with this message in hand");
             let refusal = Refusal::new(Reason::CrashLoop, text);
             self.bury(&suspect.delivery, &refusal, &mut progress.processed);
-        } else {
-            self.bisect(vec![suspect], sent, progress).await?;
+            return self.store.clear_suspect(&cause).await;
         }
-        self.store.clear_suspect(&cause).await
+        let outcome = self.bisect(vec![suspect], out, progress).await;
+        // However it ended, we are alive.
+        let cleared = self.store.clear_suspect(&cause).await;
+        outcome.and(cleared)
     }
 
     /// Tries a few times at once if other transactions are in the way.
     async fn transact_patiently(
         &self,
         candidates: &[Candidate<D>],
-        sent: &mut Vec<Uuid>,
+        out: &mut Unnoted,
     ) -> Result<Committed, StoreError> {
         let started = self.clock.now();
         let mut round = 0;
         loop {
-            let outcome = self.transact(candidates, sent).await;
+            let outcome = self.transact(candidates, out).await;
             let is_patient = self.clock.now() - started < CONFLICT_PATIENCE;
             match outcome {
                 Err(StoreError::Conflict(why)) if round < CONFLICT_ROUNDS && is_patient => {
@@ -264,7 +265,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
     async fn transact(
         &self,
         candidates: &[Candidate<D>],
-        sent: &mut Vec<Uuid>,
+        out: &mut Unnoted,
     ) -> Result<Committed, StoreError> {
         let batch = self.entropy.uuid();
         let began = self.clock.now();
@@ -290,12 +291,10 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         let arrivals: Vec<_> =
             fresh.iter().map(|index| &candidates[*index].content.arrival).collect();
         let Folded { mut work, fates } = fold(&*self.domain, batch, &arrivals, states);
-        if sent.len() >= NOTED_TOGETHER {
-            work.sent.clone_from(sent);
-        }
+        work.sent = out.due(began).to_vec();
         unit.leave(&work).await?;
         if !work.sent.is_empty() {
-            sent.clear();
+            out.clear();
         }
         metrics::duplicates(self.queue, &duplicates);
         work.entries.iter().for_each(D::meter);

@@ -156,7 +156,7 @@ impl Config {
         let has_metrics = reader.value("ORDERLY_METRICS", true);
         let patience = reader.within("ORDERLY_BATCH_PATIENCE_MS", 50, 0..=1_000);
         let batch = BatchLimits {
-            messages: reader.within("ORDERLY_BATCH_MESSAGES", 500, 1..=10_000),
+            messages: reader.within("ORDERLY_BATCH_MESSAGES", 500, 1..=2_000),
             bytes: reader.within("ORDERLY_BATCH_BYTES", 4 << 20, 1..=256 << 20),
             prefetch: reader.within("ORDERLY_PREFETCH", 1_000, 1..=2_000),
             patience: Duration::from_millis(patience),
@@ -372,10 +372,9 @@ impl Reader {
 }
 
 pub(crate) fn decode_percent(text: &str) -> String {
-    url::form_urlencoded::parse(format!("p={}", text.replace('+', "%2B")).as_bytes())
-        .next()
-        .map(|(_, value)| value.into_owned())
-        .unwrap_or_default()
+    let pair = format!("p={}", text.replace('+', "%2B").replace('&', "%26"));
+    let value = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value);
+    value.unwrap_or_default().into_owned()
 }
 
 #[cfg(test)]

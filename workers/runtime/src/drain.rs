@@ -18,8 +18,7 @@ use crate::store::{Store, StoreError};
 use crate::topology::dead_queue;
 use crate::trouble::Trouble;
 
-/// The most letters in hand, all of which are filed at once. Each may be more than 2 MiB long, so they
-/// are few.
+/// The most letters in hand. Each may be more than 2 MiB long, so they are few.
 const BATCH: usize = 16;
 
 /// The loop over the dead-letter queue.
@@ -87,9 +86,9 @@ fn given_up_by_the_broker(letters: &[Letter]) -> impl Iterator<Item = &str> {
     theirs.map(|one| one.queue.as_str())
 }
 
-/// Files letters together; if the database refuses what is in them, one by one, and those that it
-/// refuses still without what it could refuse. Whatever a sender wrote, it must not lie in the way of
-/// all others.
+/// Files letters. If the database refuses one of them for what is in it, each is tried again by itself, and
+/// what is refused still is filed without what it could be refused for: whatever a sender wrote, it must not
+/// lie in the way of all others.
 async fn file<D: Domain>(store: &impl Store<D>, letters: &[Letter]) -> Result<(), StoreError> {
     match store.file_letters(letters).await {
         Err(StoreError::Data(_)) => {}

@@ -1,10 +1,12 @@
 //! The effect runner: calls to the outside, several at once, never inside a transaction.
 
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt};
 use orderly_contracts::routes::Party;
 use orderly_contracts::{Reason, Refusal};
 
@@ -116,6 +118,7 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
         let (mut deliveries, acks) = self.broker.consume(queue, prefetch).await?;
         let mut outlet = Outlet::new(self.broker.publisher().await?, acks, 1);
         let mut calls = FuturesUnordered::new();
+        let mut handled = VecDeque::new();
         self.health.lane_open(queue);
         let mut is_drained = false;
         let mut is_cancelled = false;
@@ -126,16 +129,19 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
                 is_cancelled = true;
             }
             is_drained |= valve.has_tripped();
+            if let Some(Handled { processed, has_failed }) = handled.pop_front() {
+                valve.note(usize::from(has_failed), 1);
+                let out = outlet.deliver(Some(processed));
+                meanwhile(out, calls.by_ref().map(|one| handled.push_back(one))).await?;
+                continue;
+            }
             if is_drained && calls.is_empty() {
                 break;
             }
             let has_room = calls.len() < calls_max && !is_drained;
             tokio::select! {
                 biased;
-                Some(Handled { processed, has_failed }) = calls.next() => {
-                    valve.note(usize::from(has_failed), 1);
-                    outlet.deliver(Some(processed)).await?;
-                }
+                Some(one) = calls.next() => handled.push_back(one),
                 delivery = deliveries.next(), if has_room => match delivery? {
                     Some(delivery) => calls.push(self.handle(delivery)),
                     None if is_cancelled => is_drained = true,
@@ -226,6 +232,20 @@ impl<E: Effect, B: Broker> EffectRunner<E, B> {
     }
 }
 
+/// Waits for `awaited`, while `others` go on as well.
+async fn meanwhile<T>(awaited: impl Future<Output = T>, others: impl Stream<Item = ()>) -> T {
+    let mut others = pin!(others);
+    let mut awaited = pin!(awaited);
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut awaited => return outcome,
+            Some(()) = others.next() => {}
+        }
+    }
+}
+
+/// What came of a call.
 struct Handled {
     processed: Processed,
     has_failed: bool,

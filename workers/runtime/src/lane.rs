@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use orderly_contracts::envelope::SENT_AT;
 use orderly_contracts::routes::Party;
-use uuid::Uuid;
 
 use crate::batch::{Left, Processed, Processor};
 use crate::breaker::BreakerLimits;
@@ -23,6 +22,7 @@ use crate::reception::{Received, Reception};
 use crate::stop::Stop;
 use crate::store::Store;
 use crate::trouble::Trouble;
+use crate::unnoted::Unnoted;
 use crate::valve::Valve;
 
 /// After this long without a delivery, what is known to be out is noted.
@@ -43,7 +43,7 @@ pub struct BatchLimits {
     pub messages: usize,
     /// The most bytes of bodies in a batch; a larger single message is a batch of its own.
     pub bytes: usize,
-    /// The most unsettled deliveries; at least two batches, so that the next is here in time.
+    /// The most unsettled deliveries: a batch at least, and with two of them the next is here in time.
     pub prefetch: u16,
     /// How long the first message of a batch waits for others, where they are in no hurry.
     pub patience: Duration,
@@ -124,7 +124,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         self.health.lane_open(queue);
         let mut is_left = false;
         let mut processed = None;
-        let mut sent = Vec::new();
+        let mut unnoted = Unnoted::default();
         loop {
             if !valve.is_open() || prefetch != self.prefetch(valve) {
                 intake.cancel().await?;
@@ -133,10 +133,10 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             let (out, next) = {
                 // Pinned where they are made: kilobytes each, which a join would move about.
                 let deliver = pin!(outlet.deliver(processed.take()));
-                let next = pin!(self.next(&mut intake, &mut sent, owes_acks));
+                let next = pin!(self.next(&mut intake, &mut unnoted, owes_acks));
                 tokio::join!(deliver, next)
             };
-            sent.extend(out?);
+            unnoted.add(out?, self.processor.clock.now());
             match next? {
                 Next::Batch(batch) => {
                     valve.note(batch.postponed, batch.tags.len());
@@ -152,19 +152,20 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             }
             // What was left comes back when the channel is closed.
             if is_left || valve.has_tripped() {
-                sent.extend(outlet.deliver(processed.take()).await?);
+                let out = outlet.deliver(processed.take()).await?;
+                unnoted.add(out, self.processor.clock.now());
                 break;
             }
         }
         outlet.close().await?;
-        self.note_sent(&mut sent).await
+        self.note(&mut unnoted).await
     }
 
     /// Waits for deliveries and processes a batch of them; not for long if it `owes_acks`.
     async fn next(
         &self,
         intake: &mut Intake<B::Deliveries>,
-        sent: &mut Vec<Uuid>,
+        unnoted: &mut Unnoted,
         owes_acks: bool,
     ) -> Result<Next, Trouble> {
         let clock = &self.processor.clock;
@@ -174,7 +175,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             () = self.stop.requested(), if !intake.is_cancelled => return Ok(Next::Idle),
             () = clock.sleep(if owes_acks { MOMENT } else { IDLE }) => {
                 if !owes_acks {
-                    self.note_sent(sent).await?;
+                    self.note(unnoted).await?;
                 }
                 return Ok(Next::Idle);
             }
@@ -191,11 +192,16 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let size = received.len();
         let newest = newest_answer(&received);
         let waits = Waits::begin(self.reception.queue, &received);
-        let mut processed = self.processor.process(received, sent).await?;
+        let mut processed = self.processor.process(received, unnoted).await?;
+        // Where nothing was new, there was no transaction to note them in.
+        if !unnoted.due(clock.now()).is_empty() {
+            self.note(unnoted).await?;
+        }
+        // What was left comes again: it has not been waited for to the end, nor been processed.
         if processed.left.is_none() {
             processed.waits = waits;
+            self.watermark.raise(newest);
         }
-        self.watermark.raise(newest);
         metrics::batch(self.reception.queue, size, started.elapsed());
         Ok(Next::Batch(processed))
     }
@@ -244,10 +250,10 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         Ok(received)
     }
 
-    async fn note_sent(&self, sent: &mut Vec<Uuid>) -> Result<(), Trouble> {
-        if !sent.is_empty() {
-            self.processor.store.mark_sent(sent).await?;
-            sent.clear();
+    async fn note(&self, unnoted: &mut Unnoted) -> Result<(), Trouble> {
+        if !unnoted.all().is_empty() {
+            self.processor.store.mark_sent(unnoted.all()).await?;
+            unnoted.clear();
         }
         Ok(())
     }

@@ -40,6 +40,7 @@ pub mod timers;
 pub mod topology;
 pub mod trace;
 pub mod trouble;
+pub mod unnoted;
 pub mod upkeep;
 mod valve;
 mod visit;

@@ -181,8 +181,8 @@ pub trait Store<D: Domain>: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Forgets inbox rows, with their outputs, older than `retention`, but for those of messages
-    /// that a dead letter is about; how many.
+    /// Forgets inbox rows older than `retention`, but for those of messages that a dead letter is
+    /// about, and the outputs of batches that are as old; how many of either, at most `limit`.
     fn purge(
         &self,
         retention: Duration,

@@ -89,7 +89,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Timers<D, B, S> {
                 // Somebody sits on an order: the others should not wait for it.
                 Err(StoreError::Data(_) | StoreError::Conflict(_)) if part.len() > 1 => {
                     let second = part.split_off(part.len() / 2);
-                    parts.extend([part, second]);
+                    parts.extend([second, part]);
                 }
                 Err(StoreError::Conflict(why)) => {
                     tracing::debug!(why, "timer in conflict, put off");

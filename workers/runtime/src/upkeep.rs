@@ -14,8 +14,8 @@ use crate::trouble::Trouble;
 
 /// How many batches are swept at once.
 const SWEEP_BATCHES: usize = 20;
-/// How many inbox rows are forgotten at once.
-const PURGE_ROWS: usize = 5_000;
+/// How many inbox rows are forgotten at once, and how many batches: each may have outputs of a megabyte.
+const PURGE_ROWS: usize = 500;
 /// How many dead letters are looked through at once.
 const LETTERS: usize = 1_000;
 

@@ -19,6 +19,13 @@ pub(crate) struct Valve {
     stop: Stop,
 }
 
+/// The session may end in the middle of a pause.
+impl Drop for Valve {
+    fn drop(&mut self) {
+        metrics::breaker_open(self.queue, false);
+    }
+}
+
 impl Valve {
     /// A valve for the loop over `queue`.
     pub(crate) fn new(

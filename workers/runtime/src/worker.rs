@@ -136,7 +136,7 @@ impl<D: Domain, T: Tables<D>, E: Effect> Worker<D, T, E> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .expect("a thread pool can be started");
+            .expect("a runtime can be started");
         let code = runtime.block_on(self.serve(Arc::new(config), wrap));
         telemetry::end();
         code

@@ -1,6 +1,6 @@
 //! The figures that were asked for, and what was measured.
 
-use crate::latency::Latency;
+use crate::latency::Turn;
 use crate::page::markdown::{number, table};
 use crate::results::Results;
 use crate::throughput::Throughput;
@@ -95,18 +95,18 @@ fn of_throughput(results: &Results) -> Vec<Figure> {
 }
 
 fn of_latency(results: &Results) -> Vec<Figure> {
-    let rates = results.latency.as_ref().map(|section| section.found.as_slice());
-    let at = |part: Option<f64>, value: fn(&Latency) -> f64| {
-        rates?.iter().find(|it| it.of_saturation == part).map(value)
+    let turns = results.latency.as_ref().map(|section| section.found.as_slice());
+    let at = |part: Option<f64>, value: fn(&Turn) -> f64| {
+        turns?.iter().find(|it| it.saga.of_saturation == part).map(value)
     };
     let (tenth, most) = (Some(0.1), Some(0.8));
     #[rustfmt::skip]
     let figures = vec![
-        figure("Latency at 50 orders a second, p50", AtMost, (9.0, 7.0), (1, " ms"), at(None, |it| it.p50)),
-        figure("The same, p99", AtMost, (18.0, 12.0), (1, " ms"), at(None, |it| it.p99)),
-        figure("Latency at 10 % of saturation, p50", AtMost, (12.0, 9.0), (1, " ms"), at(tenth, |it| it.p50)),
-        figure("The same, p99", AtMost, (35.0, 20.0), (1, " ms"), at(tenth, |it| it.p99)),
-        figure("Latency at 80 % of saturation, p99", AtMost, (500.0, 200.0), (0, " ms"), at(most, |it| it.p99)),
+        figure("Latency at 50 orders a second, p50", AtMost, (9.0, 7.0), (1, " ms"), at(None, |it| it.saga.p50)),
+        figure("The same, p99", AtMost, (18.0, 12.0), (1, " ms"), at(None, |it| it.saga.p99)),
+        figure("Latency at 10 % of saturation, p50", AtMost, (12.0, 9.0), (1, " ms"), at(tenth, |it| it.saga.p50)),
+        figure("The same, p99", AtMost, (35.0, 20.0), (1, " ms"), at(tenth, |it| it.saga.p99)),
+        figure("Latency at 80 % of saturation, p99", AtMost, (500.0, 200.0), (0, " ms"), at(most, |it| it.saga.p99)),
     ];
     figures
 }

@@ -63,6 +63,8 @@ The machine should have nothing else to do.
 Other systems were measured on the same kind of machine with a saga of five messages: Celery at 190 orders/s,
 FastStream at 240, NestJS with @golevelup/nestjs-rabbitmq at 660, and apalis with a confirm channel made by hand at
 810, at 2.3 to 9.8 milliseconds of processor time an order, all of them publishing after the commit without an outbox.
+The relay of five messages made 6,700 orders/s there, which tells how fast that machine was; the absolute figures were
+asked for it.
 ";
 
 /// The page and its charts.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Page;
 use crate::backlog::{Backlog, Turn};
 use crate::costs::Work;
-use crate::latency::Latency;
+use crate::latency::{self, Latency};
 use crate::results::{About, Results, Section};
 use crate::specimens::Size;
 use crate::stage::Run;
@@ -44,18 +44,19 @@ fn throughput() -> Throughput {
     }
 }
 
-fn latency(rate: f64, of_saturation: Option<f64>) -> Latency {
-    Latency {
+fn latency(rate: f64, of_saturation: Option<f64>) -> latency::Turn {
+    let of = |p50| Latency {
         rate,
         of_saturation,
         orders: 1_000,
-        p50: 8.0,
+        p50,
         p95: 10.0,
         p99: 20.0,
         p999: 30.0,
         max: 40.0,
         usage: run(rate).usage,
-    }
+    };
+    latency::Turn { saga: of(8.0), relay: of(4.0) }
 }
 
 fn point(at: u64, lines: usize, rate: f64) -> Point {
@@ -141,6 +142,14 @@ fn every_section_says_from_which_run_it_comes() {
         assert!(text.contains(&format!("## {title}\n\n{about}\n")), "{title}");
     }
     assert_eq!(text.matches(about).count(), sections.len());
+}
+
+#[test]
+fn the_relay_stands_beside_what_is_measured() {
+    let text = Page::of(&results()).text;
+    let row = "| 250 | 10 % | 1,000 | 8.0 | 10.0 | 20.0 | 30.0 | 40.0 | 4.0 | 20.0 |";
+    assert!(text.contains(row), "{text}");
+    assert!(text.contains("| 250 | 0.06 | 0.06 | 0.19 | 0.31 | 0.06 |"), "{text}");
 }
 
 #[test]

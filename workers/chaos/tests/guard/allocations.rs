@@ -19,6 +19,7 @@ use orderly_runtime::message::{Delivery, Outgoing};
 use orderly_runtime::reception::Reception;
 use orderly_runtime::retry::Ladder;
 use orderly_runtime::store::{Store, StoreError, Unit};
+use orderly_runtime::unnoted::Unnoted;
 use orderly_stock::Stock;
 use orderly_stock::state::{Item, Key, State};
 use tokio::runtime::{Builder, Runtime};
@@ -161,8 +162,8 @@ impl<D: Domain> Bench<D> {
         let mut processed = Ok(Processed::default());
         let count = measure(|| {
             let received = deliveries.into_iter().map(|one| reception.receive(one, now)).collect();
-            let mut sent = Vec::new();
-            processed = self.runtime.block_on(processor.process(received, &mut sent));
+            let mut unnoted = Unnoted::default();
+            processed = self.runtime.block_on(processor.process(received, &mut unnoted));
         });
         (count.count_total, processed)
     }

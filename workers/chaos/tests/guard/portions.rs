@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orderly_runtime::broker::{Broker, BrokerError, Deliveries, Depth};
-use orderly_runtime::clock::{Clock, Micros, SystemClock};
+use orderly_runtime::clock::{Clock, Micros};
 use orderly_runtime::domain::Domain;
 use orderly_runtime::health::Health;
 use orderly_runtime::message::Delivery;
@@ -116,13 +116,13 @@ impl<T: Deliveries> Deliveries for Portions<T> {
     }
 }
 
-/// A clock that tells the time and never wakes anybody: every loop of a worker goes round once, and
-/// nothing but batches is left.
-pub(crate) struct WithoutAlarms;
+/// A clock that stands still and never wakes anybody: every loop of a worker goes round once, and nothing
+/// but batches is left, however long they take.
+pub(crate) struct WithoutAlarms(pub(crate) Micros);
 
 impl Clock for WithoutAlarms {
     fn now(&self) -> Micros {
-        SystemClock.now()
+        self.0
     }
 
     fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {

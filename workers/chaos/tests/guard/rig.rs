@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use orderly_chaos::proxy::{Passed, Protocol, Proxy, Tap, Toxics, Way};
 use orderly_devstack::variable;
 use orderly_e2e::System;
-use orderly_runtime::clock::{Entropy, SystemEntropy};
+use orderly_runtime::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use orderly_runtime::config::Config;
 use orderly_runtime::domain::Domain;
 use orderly_runtime::health::Health;
@@ -84,7 +84,7 @@ impl Observed {
             domain: Arc::new(domain),
             servers: InPortions(connect(config.clone(), name.clone())?),
             effect: None,
-            clock: Arc::new(WithoutAlarms),
+            clock: Arc::new(WithoutAlarms(SystemClock.now())),
             entropy: Arc::new(SystemEntropy),
             process: SystemEntropy.uuid(),
             name,

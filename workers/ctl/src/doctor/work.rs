@@ -28,7 +28,7 @@ fn of(reading: &Reading, party: Party, database: &Database) -> Vec<Finding> {
         pause(party, &database.pause),
         letters(party, &database.letters),
         deadlines(party, &database.deadlines, is_paused),
-        outputs(party, &database.outputs, is_paused),
+        outputs(party, &database.outputs),
     ]
 }
 
@@ -86,15 +86,13 @@ fn deadlines(party: Party, backlog: &Look<Backlog>, is_paused: bool) -> Finding 
     stands_still(&check, party, backlog, OVERDUE_SECONDS, "none is overdue", late, mend)
 }
 
-fn outputs(party: Party, backlog: &Look<Backlog>, is_paused: bool) -> Finding {
+/// A paused worker publishes what it decided before.
+fn outputs(party: Party, backlog: &Look<Backlog>) -> Finding {
     let check = format!("{party}.outputs");
-    let mend = match is_paused {
-        true => format!("orderly resume {party}"),
-        false => format!(
-            "is the {party} worker running, and does the broker take its publishes? see its log, \
-             and broker.alarms"
-        ),
-    };
+    let mend = format!(
+        "is the {party} worker running, and does the broker take its publishes? see its log, and \
+         broker.alarms"
+    );
     let late = |it: &Backlog| {
         let (count, seconds) = (it.count, it.oldest_seconds);
         format!(
@@ -155,10 +153,13 @@ mod tests {
         let said = wrong(|it| {
             it.pause = Ok(Some("since noon by ada: stocktaking".to_owned()));
             it.deadlines = Ok(Backlog { count: 1, oldest_seconds: 100 });
+            it.outputs = Ok(Backlog { count: 1, oldest_seconds: 100 });
         });
         assert_eq!(said[0].1, State::Warning);
         assert!(said[0].2.contains("ada: stocktaking | orderly resume payment"), "{said:?}");
         assert!(said[1].2.ends_with("orderly resume payment"), "{said:?}");
+        // What was decided before is published all the same.
+        assert!(said[2].0 == "payment.outputs" && !said[2].2.contains("resume"), "{said:?}");
     }
 
     #[test]

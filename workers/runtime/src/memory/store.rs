@@ -354,8 +354,13 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
         for cause in &old {
             content.inbox.remove(cause);
         }
-        content.batches.retain(|_, batch| !(batch.is_sent && batch.at + retention < now));
-        Ok(old.len() as u64)
+        let is_over = |batch: &Batch| batch.is_sent && batch.at + retention < now;
+        let over = content.batches.iter().filter(|(_, batch)| is_over(batch));
+        let over: Vec<Uuid> = over.map(|(id, _)| *id).take(limit).collect();
+        for id in &over {
+            content.batches.remove(id);
+        }
+        Ok(old.len().max(over.len()) as u64)
     }
 
     async fn pause(&self) -> Result<Option<Pause>, StoreError> {

@@ -13,7 +13,7 @@ use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::config::Address;
+use crate::config::{Address, decode_percent};
 use crate::postgres::failure::classify;
 use crate::store::StoreError;
 
@@ -59,10 +59,14 @@ pub fn pool(
         .post_recycle(Hook::async_fn(|client, metrics| {
             let is_due = (metrics.recycle_count + 1).is_multiple_of(PLAN_LASTS);
             Box::pin(async move {
-                if is_due {
-                    client.batch_execute("DISCARD PLANS").await.map_err(HookError::Backend)?;
+                if !is_due {
+                    return Ok(());
                 }
-                Ok(())
+                let discarded = client.batch_execute("DISCARD PLANS");
+                match tokio::time::timeout(CONNECT_TIMEOUT, discarded).await {
+                    Ok(outcome) => outcome.map_err(HookError::Backend),
+                    Err(_) => Err(HookError::message("no answer to DISCARD PLANS")),
+                }
             })
         }))
         .timeouts(Timeouts {
@@ -110,12 +114,13 @@ fn place(address: &Address) -> String {
 
 fn settings(address: &Address, name: &str, statement_timeout: Duration) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
-    let user = address.url.username();
+    let user = decode_percent(address.url.username());
+    let database = decode_percent(address.url.path().trim_start_matches('/'));
     config
         .host(address.host())
         .port(address.url.port().unwrap_or(5432))
-        .user(if user.is_empty() { "postgres" } else { user })
-        .dbname(address.url.path().trim_start_matches('/'))
+        .user(if user.is_empty() { "postgres" } else { &user })
+        .dbname(database)
         .application_name(name)
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_user_timeout(SEND_TIMEOUT)
@@ -160,4 +165,21 @@ fn tls(address: &Address) -> Result<MakeRustlsConnect, StoreError> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Reader;
+
+    #[test]
+    fn whatever_a_name_or_password_holds_may_be_percent_encoded_in_an_address() {
+        let url = "postgres://a%40b:c+d%2Be&f%26g@localhost/h%20i";
+        let variables = [("ORDERLY_ORDER_DATABASE_URL".to_owned(), url.to_owned())];
+        let address = Reader::new(variables).address("ORDERLY_ORDER_DATABASE", &["postgres"]);
+        let config = settings(&address.unwrap(), "test", Duration::ZERO);
+        assert_eq!(config.get_user(), Some("a@b"));
+        assert_eq!(config.get_password(), Some("c+d+e&f&g".as_bytes()));
+        assert_eq!(config.get_dbname(), Some("h i"));
+    }
 }

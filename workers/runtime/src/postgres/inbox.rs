@@ -132,15 +132,17 @@ pub(super) fn disclaim(causes: &[Cause]) -> Write<'_> {
     Write::new(DISCLAIM).with(sources).with(ids).touching_all()
 }
 
-/// Forgets rows older than `retention`.
+/// Forgets rows and batches older than `retention`, up to `limit` of either; how many of that of which there
+/// were more.
 pub(super) async fn purge(
     session: Session<'_>,
     retention: Duration,
     limit: i64,
 ) -> Result<u64, StoreError> {
     let micros = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
-    outbox::purge(session, micros, limit).await?;
-    session.execute(PURGE, &[&micros, &limit]).await
+    let rows = session.execute(PURGE, &[&micros, &limit]).await?;
+    let batches = outbox::purge(session, micros, limit).await?;
+    Ok(rows.max(batches))
 }
 
 /// Notes a suspect; how many other processes left such a note behind.

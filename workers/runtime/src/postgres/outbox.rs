@@ -136,11 +136,11 @@ pub(super) async fn lease_unsent(
     leased.iter().map(outputs).collect()
 }
 
-/// A batch has this many outputs at most, roughly; rows are what a statement's time goes by.
-const OUTPUTS_OF_A_BATCH: i64 = 500;
-
-/// Forgets batches that are out and old, with about `limit` outputs.
-pub(super) async fn purge(session: Session<'_>, micros: i64, limit: i64) -> Result<(), StoreError> {
-    let batches = (limit / OUTPUTS_OF_A_BATCH).max(1);
-    session.execute(PURGE, &[&micros, &batches]).await.map(|_| ())
+/// Forgets up to `limit` batches that are out and old; how many.
+pub(super) async fn purge(
+    session: Session<'_>,
+    micros: i64,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    session.execute(PURGE, &[&micros, &limit]).await
 }

@@ -33,7 +33,8 @@ pub type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl<'a> Session<'a> {
     /// A session on `client`, whose statements take their `turn`. The server ends a statement before
-    /// `deadline` does; it is for a server that doesn't answer at all.
+    /// `deadline` does, which is for a server that doesn't answer at all. It begins when a statement is
+    /// sent: several sent together have to be done within it, so that one that waits long ends them all.
     pub fn new(client: &'a ClientWrapper, turn: &'a Turn, deadline: Duration) -> Self {
         Self { client, turn, deadline }
     }

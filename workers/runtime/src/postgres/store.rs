@@ -195,9 +195,11 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
 
     async fn rollback(mut self) {
         if !self.has_begun || self.connection.session().command("ROLLBACK").await.is_ok() {
-            // Among what fails is a statement prepared before somebody changed the schema: it
-            // would fail for ever.
-            self.connection.forget_statements();
+            if self.has_failed {
+                // Perhaps a statement prepared before somebody changed the schema: it would fail
+                // for ever.
+                self.connection.forget_statements();
+            }
             self.connection.keep();
         }
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use orderly_contracts::routes::Party;
 use orderly_contracts::{Reason, Refusal};
-use orderly_runtime::domain::{Arrival, Decision, Domain, Output, States, Timer, Verdict};
+use orderly_runtime::clock::Micros;
+use orderly_runtime::domain::{
+    Arrival, Cause, Context, Decision, Domain, Output, States, Timer, Verdict,
+};
 use orderly_runtime::postgres::session::Session;
 use orderly_runtime::postgres::tables::Tables;
 use orderly_runtime::postgres::write::{Write, each};
@@ -126,4 +129,15 @@ impl Tables<Counters> for CounterTables {
 
 fn write<'a>(sql: &'static str, rows: &'a [(String, i64)]) -> Write<'a> {
     Write::new(sql).with(each(rows, |row| row.0.as_str())).with(each(rows, |row| row.1))
+}
+
+/// An addition as it arrives.
+pub(crate) fn arrival(cause: Cause, name: &str, by: i64) -> Arrival<Input> {
+    Arrival {
+        cause,
+        kind: "stock.adjust.v1",
+        at: Micros(1_700_000_000_000_000),
+        context: Context::default(),
+        input: Input::Add(name.to_owned(), by),
+    }
 }

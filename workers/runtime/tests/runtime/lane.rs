@@ -22,6 +22,7 @@ use orderly_runtime::stop;
 use orderly_runtime::store::Store;
 use orderly_runtime::topology::dead_queue;
 use orderly_runtime::trouble::Trouble;
+use orderly_runtime::unnoted::Unnoted;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -244,7 +245,7 @@ async fn what_was_committed_but_not_published_is_published_on_redelivery() -> Ou
     let reception =
         Reception { queue: STOCK_COMMANDS, body_bytes_max: 100, decode: Counters::decode };
     let received = reception.receive(delivery, SystemClock.now());
-    let lost = processor.process(vec![received], &mut vec![]).await?;
+    let lost = processor.process(vec![received], &mut Unnoted::default()).await?;
     acks.close().await?;
     let (result, _) = run(broker, store.clone(), &[], 10, 0).await?;
     let lost: BTreeMap<String, Vec<u8>> =

@@ -12,20 +12,21 @@ use orderly_contracts::routes::{COMMANDS, PAYMENT_EFFECTS, PAYMENT_SETTLE, Party
 use orderly_devstack::TestBed;
 use orderly_runtime::amqp::broker::AmqpBroker;
 use orderly_runtime::breaker::BreakerLimits;
-use orderly_runtime::broker::{Broker, BrokerError, Confirmation, Publisher};
+use orderly_runtime::broker::{Broker, BrokerError, Confirmation, Depth, Publisher};
 use orderly_runtime::clock::{Entropy, Micros, SystemClock, SystemEntropy};
 use orderly_runtime::config::{Address, Reader};
 use orderly_runtime::domain::{Domain, Output};
 use orderly_runtime::effect::{Effect, EffectLimits, EffectRunner};
 use orderly_runtime::gate::Gate;
 use orderly_runtime::health::Health;
+use orderly_runtime::memory::broker::MemoryBroker;
 use orderly_runtime::message::{Delivery, Outgoing, Properties};
 use orderly_runtime::outlet::publish_all;
 use orderly_runtime::postgres::connect::{client, pool};
 use orderly_runtime::postgres::store::PgStore;
 use orderly_runtime::reception::Reception;
 use orderly_runtime::retry::{Attempts, Ladder, Setback};
-use orderly_runtime::stop;
+use orderly_runtime::stop::{self, Stop};
 use orderly_runtime::store::{Store, StoreError, Unit};
 use orderly_runtime::topology::dead_queue;
 
@@ -120,6 +121,7 @@ struct Call {
     running: AtomicUsize,
     most: AtomicUsize,
     made: AtomicUsize,
+    done: AtomicUsize,
 }
 
 impl Effect for Call {
@@ -135,6 +137,7 @@ impl Effect for Call {
         self.most.fetch_max(running, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(10)).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
+        self.done.fetch_add(1, Ordering::SeqCst);
         Ok(answer("done"))
     }
 
@@ -152,19 +155,20 @@ fn request(_: &str, body: &[u8]) -> Result<String, Refusal> {
     Ok(String::from_utf8_lossy(body).into_owned())
 }
 
-/// Runs calls of these names, three at once and for 100 ms each, until each is answered.
-async fn calls(names: &[&str]) -> anyhow::Result<(Arc<Call>, Vec<String>, u32)> {
-    let broker = Arc::new(memory_broker());
+/// Requests for calls of these names.
+fn requests(names: &[&str]) -> Vec<Outgoing> {
     let requests = names.iter().enumerate().map(|(n, name)| {
         let mut request = message(&format!("call-{n}"), name);
         request.properties.kind = Some("payment.execute.v1".to_owned());
         Outgoing { exchange: COMMANDS.into(), routing_key: "payment.execute.v1".into(), ..request }
     });
-    broker.publisher().await?.publish(&requests.collect::<Vec<_>>()).await?;
-    let effect = Arc::new(Call::default());
-    let (stopper, stop) = stop::channel();
+    requests.collect()
+}
+
+/// Makes three calls at once, each for 100 ms.
+fn runner<B: Broker>(effect: &Arc<Call>, broker: &Arc<B>, stop: Stop) -> EffectRunner<Call, B> {
     let second = Duration::from_secs(1);
-    let runner = EffectRunner {
+    EffectRunner {
         effect: effect.clone(),
         broker: broker.clone(),
         reception: Reception { queue: PAYMENT_EFFECTS, body_bytes_max: 1_000, decode: request },
@@ -178,8 +182,16 @@ async fn calls(names: &[&str]) -> anyhow::Result<(Arc<Call>, Vec<String>, u32)> 
         worker: "test".to_owned(),
         health: Health::default(),
         stop,
-    };
-    let running = tokio::spawn(runner.run());
+    }
+}
+
+/// Runs calls of these names until each is answered.
+async fn calls(names: &[&str]) -> anyhow::Result<(Arc<Call>, Vec<String>, u32)> {
+    let broker = Arc::new(memory_broker());
+    broker.publisher().await?.publish(&requests(names)).await?;
+    let effect = Arc::new(Call::default());
+    let (stopper, stop) = stop::channel();
+    let running = tokio::spawn(runner(&effect, &broker, stop).run());
     until("every call to be answered", async || {
         Ok(broker.depth(PAYMENT_SETTLE).await?.ready as usize == names.len())
     })
@@ -212,6 +224,65 @@ async fn a_call_that_hangs_is_given_its_time_and_attempts_and_then_given_up() ->
     assert_eq!(effect.made.load(Ordering::SeqCst), 1 + ladder().rungs().len());
     assert_eq!((answers, letters), (vec!["unknown".to_owned()], 1));
     Ok(())
+}
+
+/// A broker that confirms nothing until two calls are done.
+struct Late {
+    broker: MemoryBroker,
+    effect: Arc<Call>,
+}
+
+impl Broker for Late {
+    type Deliveries = <MemoryBroker as Broker>::Deliveries;
+    type Acks = <MemoryBroker as Broker>::Acks;
+    type Publisher = Self;
+
+    async fn consume(
+        &self,
+        queue: &str,
+        prefetch: u16,
+    ) -> Result<(Self::Deliveries, Self::Acks), BrokerError> {
+        self.broker.consume(queue, prefetch).await
+    }
+
+    async fn publisher(&self) -> Result<Self, BrokerError> {
+        Ok(Self { broker: self.broker.clone(), effect: self.effect.clone() })
+    }
+
+    async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
+        self.broker.depth(queue).await
+    }
+
+    async fn watch(&self, health: &Health) -> BrokerError {
+        self.broker.watch(health).await
+    }
+
+    async fn close(&self) {
+        self.broker.close().await;
+    }
+}
+
+impl Publisher for Late {
+    async fn publish(&mut self, messages: &[Outgoing]) -> Result<Vec<Confirmation>, BrokerError> {
+        while self.effect.done.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.broker.publisher().await?.publish(messages).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_go_on_while_an_answer_waits_for_its_confirm() -> Outcome {
+    let broker = memory_broker();
+    broker.publisher().await?.publish(&requests(&["quick"; 2])).await?;
+    let effect = Arc::new(Call::default());
+    let late = Arc::new(Late { broker: broker.clone(), effect: effect.clone() });
+    let (stopper, stop) = stop::channel();
+    let running = tokio::spawn(runner(&effect, &late, stop).run());
+    until("both calls to be answered", async || Ok(broker.depth(PAYMENT_SETTLE).await?.ready == 2))
+        .await?;
+    stopper.request();
+    Ok(tokio::time::timeout(Duration::from_secs(20), running).await???)
 }
 
 struct Bits(u64);
