@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::clock::Clock;
 use crate::domain::Domain;
 use crate::flag::Flag;
@@ -14,12 +12,8 @@ use crate::stop::Stop;
 use crate::store::Store;
 use crate::trouble::Trouble;
 
-/// How often the work in progress is counted, unless counting takes long.
+/// How often the work in progress is counted.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Then it rests so many times as long as that took, so that it never takes more than a tenth of the time.
-const RESTS: u32 = 9;
-/// But no longer: what comes in meanwhile comes on top of the limit.
-const REST_MAX: Duration = Duration::from_secs(1);
 
 /// Lets work in, or not. Closing it ends consuming; it never holds deliveries back.
 #[derive(Debug, Clone, Default)]
@@ -77,9 +71,7 @@ impl GateKeeper {
         stop: Stop,
     ) -> Result<(), Trouble> {
         while !stop.is_requested() {
-            let began = Instant::now();
             let in_progress = store.in_progress(limit).await?;
-            let rest = (RESTS * began.elapsed()).clamp(PERIOD, REST_MAX);
             metrics::in_progress(in_progress);
             let is_open = self.0.is_up();
             let opens = in_progress < if is_open { limit } else { limit / 5 * 4 };
@@ -89,7 +81,7 @@ impl GateKeeper {
             }
             tokio::select! {
                 biased;
-                () = clock.sleep(rest) => {}
+                () = clock.sleep(PERIOD) => {}
                 () = stop.requested() => {}
             }
         }

@@ -354,8 +354,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
         for cause in &old {
             content.inbox.remove(cause);
         }
-        let is_over = |batch: &Batch| batch.is_sent && batch.at + retention < now;
-        let over = content.batches.iter().filter(|(_, batch)| is_over(batch));
+        let over = content.batches.iter().filter(|(_, it)| it.is_sent && it.at + retention < now);
         let over: Vec<Uuid> = over.map(|(id, _)| *id).take(limit).collect();
         for id in &over {
             content.batches.remove(id);
@@ -364,7 +363,7 @@ impl<D: Domain> Store<D> for MemoryStore<D> {
     }
 
     async fn pause(&self) -> Result<Option<Pause>, StoreError> {
-        Ok(lock(&self.content).pause.clone())
+        Ok(self.content().pause.clone())
     }
 
     async fn in_progress(&self, _: u32) -> Result<u32, StoreError> {
