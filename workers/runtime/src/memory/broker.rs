@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 
 use crate::broker::{Acks, Broker, BrokerError, Confirmation, Deliveries, Depth, Publisher};
 use crate::clock::Clock;
+use crate::flag::Flag;
 use crate::health::Health;
 use crate::memory::queues::{Next, State};
 use crate::message::{Delivery, Outgoing, Tag};
@@ -18,13 +19,14 @@ pub struct MemoryBroker {
     state: Arc<Mutex<State>>,
     clock: Arc<dyn Clock>,
     connection: u64,
+    takes_publishes: Flag,
 }
 
 impl MemoryBroker {
     /// A broker with these queues.
     pub fn new(queues: impl IntoIterator<Item = Queue>, clock: Arc<dyn Clock>) -> Self {
         let state = Arc::new(Mutex::new(State::new(queues)));
-        Self { state, clock, connection: 0 }
+        Self { state, clock, connection: 0, takes_publishes: Flag::new(true) }
     }
 
     /// Another connection to the same broker.
@@ -47,6 +49,12 @@ impl MemoryBroker {
     /// Deletes a queue, as an operator might: its consumers end.
     pub fn delete_queue(&self, name: &str) {
         self.lock().delete(name);
+    }
+
+    /// Takes no publishes for now, as a broker short of memory, or takes them again: those that wait for
+    /// it, too.
+    pub fn block(&self, is_blocked: bool) {
+        self.takes_publishes.set(!is_blocked);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -189,11 +197,13 @@ impl Acks for MemoryAcks {
     }
 }
 
-/// Publishes; every message is confirmed at once, or returned if nothing is bound for it.
+/// Publishes; every message is confirmed at once, or returned if nothing is bound for it, unless the
+/// broker is blocked.
 pub struct MemoryPublisher(MemoryBroker);
 
 impl Publisher for MemoryPublisher {
     async fn publish(&mut self, messages: &[Outgoing]) -> Result<Vec<Confirmation>, BrokerError> {
+        self.0.takes_publishes.raised().await;
         let now = self.0.clock.now();
         let mut state = self.0.lock();
         self.0.expect_uncut(&state)?;

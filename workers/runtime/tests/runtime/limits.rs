@@ -12,7 +12,7 @@ use orderly_contracts::routes::{COMMANDS, PAYMENT_EFFECTS, PAYMENT_SETTLE, Party
 use orderly_devstack::TestBed;
 use orderly_runtime::amqp::broker::AmqpBroker;
 use orderly_runtime::breaker::BreakerLimits;
-use orderly_runtime::broker::{Broker, BrokerError, Confirmation, Depth, Publisher};
+use orderly_runtime::broker::{Broker, BrokerError, Confirmation, Publisher};
 use orderly_runtime::clock::{Entropy, Micros, SystemClock, SystemEntropy};
 use orderly_runtime::config::{Address, Reader};
 use orderly_runtime::domain::{Domain, Output};
@@ -166,7 +166,11 @@ fn requests(names: &[&str]) -> Vec<Outgoing> {
 }
 
 /// Makes three calls at once, each for 100 ms.
-fn runner<B: Broker>(effect: &Arc<Call>, broker: &Arc<B>, stop: Stop) -> EffectRunner<Call, B> {
+fn runner(
+    effect: &Arc<Call>,
+    broker: &Arc<MemoryBroker>,
+    stop: Stop,
+) -> EffectRunner<Call, MemoryBroker> {
     let second = Duration::from_secs(1);
     EffectRunner {
         effect: effect.clone(),
@@ -226,59 +230,16 @@ async fn a_call_that_hangs_is_given_its_time_and_attempts_and_then_given_up() ->
     Ok(())
 }
 
-/// A broker that confirms nothing until two calls are done.
-struct Late {
-    broker: MemoryBroker,
-    effect: Arc<Call>,
-}
-
-impl Broker for Late {
-    type Deliveries = <MemoryBroker as Broker>::Deliveries;
-    type Acks = <MemoryBroker as Broker>::Acks;
-    type Publisher = Self;
-
-    async fn consume(
-        &self,
-        queue: &str,
-        prefetch: u16,
-    ) -> Result<(Self::Deliveries, Self::Acks), BrokerError> {
-        self.broker.consume(queue, prefetch).await
-    }
-
-    async fn publisher(&self) -> Result<Self, BrokerError> {
-        Ok(Self { broker: self.broker.clone(), effect: self.effect.clone() })
-    }
-
-    async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
-        self.broker.depth(queue).await
-    }
-
-    async fn watch(&self, health: &Health) -> BrokerError {
-        self.broker.watch(health).await
-    }
-
-    async fn close(&self) {
-        self.broker.close().await;
-    }
-}
-
-impl Publisher for Late {
-    async fn publish(&mut self, messages: &[Outgoing]) -> Result<Vec<Confirmation>, BrokerError> {
-        while self.effect.done.load(Ordering::SeqCst) < 2 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        self.broker.publisher().await?.publish(messages).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_go_on_while_an_answer_waits_for_its_confirm() -> Outcome {
-    let broker = memory_broker();
+    let broker = Arc::new(memory_broker());
     broker.publisher().await?.publish(&requests(&["quick"; 2])).await?;
+    broker.block(true);
     let effect = Arc::new(Call::default());
-    let late = Arc::new(Late { broker: broker.clone(), effect: effect.clone() });
     let (stopper, stop) = stop::channel();
-    let running = tokio::spawn(runner(&effect, &late, stop).run());
+    let running = tokio::spawn(runner(&effect, &broker, stop).run());
+    until("both calls to be done", async || Ok(effect.done.load(Ordering::SeqCst) == 2)).await?;
+    broker.block(false);
     until("both calls to be answered", async || Ok(broker.depth(PAYMENT_SETTLE).await?.ready == 2))
         .await?;
     stopper.request();
