@@ -36,15 +36,12 @@ const CREATE: &str = "
     INSERT INTO orders (order_id, customer_id, currency, payment_token, lines, total, placed_at,
                         status, version, reason, round, owes_release, owes_refund, refunded,
                         ended_at)
-    SELECT order_id, customer_id, currency, payment_token, lines::jsonb, total,
-           'epoch'::timestamptz + placed_at * interval '1 microsecond',
-           status, version, reason, round, owes_release, owes_refund, refunded,
-           'epoch'::timestamptz + ended_at * interval '1 microsecond'
-    FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                $7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::integer[],
-                $12::boolean[], $13::boolean[], $14::boolean[], $15::bigint[])
-        AS new (order_id, customer_id, currency, payment_token, lines, total, placed_at,
-                status, version, reason, round, owes_release, owes_refund, refunded, ended_at)";
+    SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
+           unnest($5::text[])::jsonb, unnest($6::bigint[]),
+           'epoch'::timestamptz + unnest($7::bigint[]) * interval '1 microsecond',
+           unnest($8::text[]), unnest($9::bigint[]), unnest($10::text[]), unnest($11::integer[]),
+           unnest($12::boolean[]), unnest($13::boolean[]), unnest($14::boolean[]),
+           'epoch'::timestamptz + unnest($15::bigint[]) * interval '1 microsecond'";
 
 // What was ordered never changes, so it is not written again: it may be long.
 const UPDATE: &str = "
@@ -53,21 +50,20 @@ const UPDATE: &str = "
         owes_release = new.owes_release, owes_refund = new.owes_refund,
         refunded = new.refunded, updated_at = now(),
         ended_at = 'epoch'::timestamptz + new.ended_at * interval '1 microsecond'
-    FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::text[], $5::integer[],
-                $6::boolean[], $7::boolean[], $8::boolean[], $9::bigint[])
-        AS new (order_id, status, version, reason, round, owes_release, owes_refund, refunded,
-                ended_at)
+    FROM (SELECT unnest($1::text[]) AS order_id, unnest($2::text[]) AS status,
+                 unnest($3::bigint[]) AS version, unnest($4::text[]) AS reason,
+                 unnest($5::integer[]) AS round, unnest($6::boolean[]) AS owes_release,
+                 unnest($7::boolean[]) AS owes_refund, unnest($8::boolean[]) AS refunded,
+                 unnest($9::bigint[]) AS ended_at) AS new
     WHERE orders.order_id = new.order_id";
 
 const RECORD: &str = "
     INSERT INTO order_history (order_id, version, at, from_status, to_status, reason,
                                cause_source, cause_id, kind, note)
-    SELECT order_id, version, 'epoch'::timestamptz + at * interval '1 microsecond',
-           from_status, to_status, reason, cause_source, cause_id, kind, note
-    FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::text[], $10::text[])
-        AS new (order_id, version, at, from_status, to_status, reason, cause_source, cause_id,
-                kind, note)";
+    SELECT unnest($1::text[]), unnest($2::bigint[]),
+           'epoch'::timestamptz + unnest($3::bigint[]) * interval '1 microsecond',
+           unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), unnest($7::text[]),
+           unnest($8::text[]), unnest($9::text[]), unnest($10::text[])";
 
 // Whatever is open waits with a deadline. More of them than this need no counting.
 const OPEN: &str = "

@@ -20,25 +20,23 @@ FROM payments WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE";
 
 const CREATE: &str = "\
 INSERT INTO payments (order_id, status, amount, currency, payment_token, refund_wanted, detail)
-SELECT order_id, status, amount, currency, payment_token, refund_wanted, detail
-FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool[], $7::text[])
-    AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)";
+SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::int8[]), unnest($4::text[]),
+    unnest($5::text[]), unnest($6::bool[]), unnest($7::text[])";
 
 const UPDATE: &str = "\
 UPDATE payments AS old SET status = new.status, amount = new.amount, currency = new.currency,
     payment_token = new.payment_token, refund_wanted = new.refund_wanted, detail = new.detail,
     updated_at = now()
-FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::bool[], $7::text[])
-    AS new (order_id, status, amount, currency, payment_token, refund_wanted, detail)
+FROM (SELECT unnest($1::text[]) AS order_id, unnest($2::text[]) AS status,
+             unnest($3::int8[]) AS amount, unnest($4::text[]) AS currency,
+             unnest($5::text[]) AS payment_token, unnest($6::bool[]) AS refund_wanted,
+             unnest($7::text[]) AS detail) AS new
 WHERE old.order_id = new.order_id";
 
 const APPEND: &str = "\
 INSERT INTO payment_ledger (order_id, operation, account, amount, currency, at)
-SELECT order_id, operation, account, amount, currency,
-    'epoch'::timestamptz + at * interval '1 microsecond'
-FROM unnest($1::text[], $2::text[], $3::text[], $4::int8[], $5::text[], $6::int8[])
-    WITH ORDINALITY AS new (order_id, operation, account, amount, currency, at, ordinal)
-ORDER BY ordinal";
+SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::int8[]),
+    unnest($5::text[]), 'epoch'::timestamptz + unnest($6::int8[]) * interval '1 microsecond'";
 
 /// The payment worker's tables.
 #[derive(Debug, Clone, Copy)]

@@ -42,40 +42,34 @@ FROM adjustments WHERE adjustment_id = ANY($1)";
 
 const CREATE_RESERVATIONS: &str = "\
 INSERT INTO reservations (order_id, status, lines, shortages)
-SELECT order_id, status, lines::jsonb, shortages::jsonb
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-    AS new (order_id, status, lines, shortages)";
+SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[])::jsonb, unnest($4::text[])::jsonb";
 
 const UPDATE_RESERVATIONS: &str = "\
-UPDATE reservations AS old SET status = new.status, lines = new.lines::jsonb,
-    shortages = new.shortages::jsonb, updated_at = now()
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-    AS new (order_id, status, lines, shortages)
+UPDATE reservations AS old SET status = new.status, lines = new.lines,
+    shortages = new.shortages, updated_at = now()
+FROM (SELECT unnest($1::text[]) AS order_id, unnest($2::text[]) AS status,
+             unnest($3::text[])::jsonb AS lines, unnest($4::text[])::jsonb AS shortages) AS new
 WHERE old.order_id = new.order_id";
 
 const CREATE_ITEMS: &str = "\
 INSERT INTO items (sku, on_hand, reserved)
-SELECT sku, on_hand, reserved FROM unnest($1::text[], $2::int8[], $3::int8[])
-    AS new (sku, on_hand, reserved)";
+SELECT unnest($1::text[]), unnest($2::int8[]), unnest($3::int8[])";
 
 const UPDATE_ITEMS: &str = "\
 UPDATE items AS old SET on_hand = new.on_hand, reserved = new.reserved
-FROM unnest($1::text[], $2::int8[], $3::int8[]) AS new (sku, on_hand, reserved)
+FROM (SELECT unnest($1::text[]) AS sku, unnest($2::int8[]) AS on_hand,
+             unnest($3::int8[]) AS reserved) AS new
 WHERE old.sku = new.sku";
 
 const CREATE_ADJUSTMENTS: &str = "\
 INSERT INTO adjustments (adjustment_id, sku, delta, note, refusal, on_hand, reserved)
-SELECT adjustment_id, sku, delta, note, refusal, on_hand, reserved
-FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::int8[], $7::int8[])
-    AS new (adjustment_id, sku, delta, note, refusal, on_hand, reserved)";
+SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::int8[]), unnest($4::text[]),
+    unnest($5::text[]), unnest($6::int8[]), unnest($7::int8[])";
 
 const APPEND_POSTINGS: &str = "\
 INSERT INTO stock_ledger (sku, order_id, adjustment_id, operation, pieces, at)
-SELECT sku, order_id, adjustment_id, operation, pieces,
-    'epoch'::timestamptz + at * interval '1 microsecond'
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::int8[])
-    WITH ORDINALITY AS new (sku, order_id, adjustment_id, operation, pieces, at, ordinal)
-ORDER BY ordinal";
+SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
+    unnest($5::int8[]), 'epoch'::timestamptz + unnest($6::int8[]) * interval '1 microsecond'";
 
 // All articles are read, for an index on what every batch changes would cost every batch.
 const OUT_OF_STOCK: &str = "SELECT count(*)::float8 FROM items WHERE reserved = on_hand";

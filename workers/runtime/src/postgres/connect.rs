@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts,
+    Hook, HookError, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -34,8 +34,10 @@ const PLANNED_ONCE: &str = "-c plan_cache_mode=force_generic_plan -c jit=off \
     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// After a connection was taken so many times its statements are planned anew: rarely enough to cost
-/// nothing, and often enough that no plan of a small table outlives that for more than moments.
+/// nothing, and often enough that no plan of a small table outlives that for more than moments. So they are
+/// after it lay idle, or a connection that is seldom taken would keep them for hours.
 const PLAN_LASTS: usize = 128;
+const PLAN_LASTS_IDLE: Duration = Duration::from_secs(1);
 
 /// A pool of at most `connections` connections.
 ///
@@ -56,8 +58,11 @@ pub fn pool(
     };
     Pool::builder(manager)
         .max_size(connections)
+        // The one that was used last is the one whose plans and rows the processor's caches still hold.
+        .queue_mode(QueueMode::Lifo)
         .post_recycle(Hook::async_fn(|client, metrics| {
-            let is_due = (metrics.recycle_count + 1).is_multiple_of(PLAN_LASTS);
+            let is_due = (metrics.recycle_count + 1).is_multiple_of(PLAN_LASTS)
+                || metrics.last_used() > PLAN_LASTS_IDLE;
             Box::pin(async move {
                 if !is_due {
                     return Ok(());

@@ -21,9 +21,7 @@ pub(super) fn begin(batch: Uuid) -> String {
 /// they are made inside the transaction of their batch, or not at all.
 const CLAIM: &str = "
     INSERT INTO inbox (source, message_id, kind, body_hash, batch)
-    SELECT source, message_id, kind, body_hash, $5::uuid
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
-         AS claim (source, message_id, kind, body_hash)
+    SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]), $5::uuid
     WHERE current_setting('orderly.batch', true) = $5::uuid::text
     ON CONFLICT DO NOTHING
     RETURNING source, message_id";

@@ -11,15 +11,16 @@ use crate::store::{DueTimer, StoreError, Work};
 
 /// A timer that fell due goes only if it is still the one that did; what is cleared goes whatever it says.
 const DROP: &str = "
-    DELETE FROM timers USING unnest($1::text[], $2::text[], $3::int[]) AS gone (owner, step, round)
+    DELETE FROM timers
+    USING (SELECT unnest($1::text[]) AS owner, unnest($2::text[]) AS step,
+                  unnest($3::int[]) AS round) AS gone
     WHERE timers.owner = gone.owner
       AND (gone.step IS NULL OR (timers.step = gone.step AND timers.round = gone.round))";
 
 const SET: &str = "
     INSERT INTO timers (owner, step, round, due_at)
-    SELECT owner, step, round, now() + micros * interval '1 microsecond'
-    FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[])
-         AS timer (owner, step, round, micros)
+    SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::int[]),
+           now() + unnest($4::bigint[]) * interval '1 microsecond'
     ON CONFLICT (owner) DO UPDATE
     SET step = excluded.step, round = excluded.round, due_at = excluded.due_at";
 

@@ -10,7 +10,8 @@ use orderly_runtime::postgres::connect::pool;
 /// As every worker changes its states.
 const UPDATE: &str = "
     PREPARE change (text[], int[]) AS
-    UPDATE things SET count = new.count FROM unnest($1, $2) AS new (name, count)
+    UPDATE things SET count = new.count
+    FROM (SELECT unnest($1) AS name, unnest($2) AS count) AS new
     WHERE things.name = new.name";
 
 /// Whether the connection's plan looks up what is asked for, instead of reading the whole table.
