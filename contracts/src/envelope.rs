@@ -19,6 +19,9 @@ pub const PLACED_AT: &str = "placed-at-us";
 /// Header: how many attempts have failed so far; ours, because brokers count differently.
 pub const ATTEMPTS: &str = "orderly-attempts";
 
+/// Header: how many messages were published right behind this one on the same way.
+pub const FOLLOWERS: &str = "orderly-followers";
+
 /// One header of the envelope, for whoever publishes or reads messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
@@ -42,7 +45,7 @@ const fn header(
 }
 
 /// All headers. None of them is required.
-pub const HEADERS: [Header; 6] = [
+pub const HEADERS: [Header; 7] = [
     header(
         TRACEPARENT,
         false,
@@ -72,4 +75,11 @@ pub const HEADERS: [Header; 6] = [
          carried through its whole saga.",
     ),
     header(ATTEMPTS, true, false, "How many attempts have failed so far; counted by the workers."),
+    header(
+        FOLLOWERS,
+        true,
+        false,
+        "How many messages a worker published right behind this one, to the same exchange under the \
+         same key: who works in batches may wait for them a moment.",
+    ),
 ];

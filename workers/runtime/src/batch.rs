@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::account::{self, Account};
 use crate::claims::{Claimed, claim};
 use crate::clock::{Clock, Entropy, Micros};
+use crate::convoy;
 use crate::domain::Domain;
 use crate::fold::{Fate, Folded, fold};
 use crate::letter::Letter;
@@ -187,9 +188,11 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             }
             match self.transact_patiently(&part, out).await {
                 Ok(committed) => {
+                    // What was known proves little, but it must not come back for ever with what is in the
+                    // way: nothing behind them would ever have its turn.
+                    progress.has_got_through = true;
                     if committed.has_saved {
                         progress.in_a_row = 0;
-                        progress.has_got_through = true;
                     }
                     self.finish(&part, committed, &mut progress.processed);
                 }
@@ -291,6 +294,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         let arrivals: Vec<_> =
             fresh.iter().map(|index| &candidates[*index].content.arrival).collect();
         let Folded { mut work, fates } = fold(&*self.domain, batch, &arrivals, states);
+        convoy::announce(work.outputs.iter_mut().flat_map(|(_, outputs)| outputs));
         work.sent = out.due(began).to_vec();
         unit.leave(&work).await?;
         if !work.sent.is_empty() {

@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::breaker::BreakerLimits;
 use crate::effect::EffectLimits;
-use crate::lane::BatchLimits;
+use crate::intake::BatchLimits;
 use crate::letter::LETTER_BODY_MAX;
 use crate::retry::{Attempts, Ladder};
 use crate::telemetry::{LogFilter, LogFormat};
@@ -160,6 +160,7 @@ impl Config {
             bytes: reader.within("ORDERLY_BATCH_BYTES", 4 << 20, 1..=256 << 20),
             prefetch: reader.within("ORDERLY_PREFETCH", 1_000, 1..=2_000),
             patience: Duration::from_millis(patience),
+            rest: reader.within("ORDERLY_BATCH_REST", 4, 0..=100),
         };
         if usize::from(batch.prefetch) < batch.messages {
             reader.refuse("ORDERLY_PREFETCH", "is smaller than ORDERLY_BATCH_MESSAGES");

@@ -47,7 +47,8 @@ pub trait Domain: Send + Sync + Sized + 'static {
     /// the answer it waits for lies there.
     const ANSWERS: Option<&'static str> = None;
 
-    /// The queue of new work, taken only while not too much is in progress.
+    /// The queue of new work, taken only while not too much is in progress. Its lane rests after a batch, so
+    /// that the busier the system is, the more of it goes together.
     const NEW_WORK: Option<&'static str> = None;
 
     /// The queue of messages that are in no hurry: they are gathered for a moment, so that many of

@@ -10,12 +10,12 @@ use orderly_contracts::routes::Party;
 
 use crate::batch::{Left, Processed, Processor};
 use crate::breaker::BreakerLimits;
-use crate::broker::{Broker, BrokerError, Deliveries};
+use crate::broker::{Broker, BrokerError};
 use crate::clock::Micros;
 use crate::domain::Domain;
 use crate::gate::Gate;
 use crate::health::Health;
-use crate::message::Delivery;
+use crate::intake::{BatchLimits, Intake};
 use crate::metrics::{self, Waits};
 use crate::outlet::Outlet;
 use crate::reception::{Received, Reception};
@@ -35,19 +35,6 @@ const MOMENT: Duration = Duration::from_millis(50);
 const ACKED_TOGETHER: usize = 8;
 /// After a pause for failures this many deliveries are in hand at most, until things go well again.
 const HALF_OPEN_PREFETCH: u16 = 20;
-
-/// The bounds of a batch.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchLimits {
-    /// The most messages in a batch.
-    pub messages: usize,
-    /// The most bytes of bodies in a batch; a larger single message is a batch of its own.
-    pub bytes: usize,
-    /// The most unsettled deliveries: a batch at least, and with two of them the next is here in time.
-    pub prefetch: u16,
-    /// How long the first message of a batch waits for others, where they are in no hurry.
-    pub patience: Duration,
-}
 
 /// Up to when every answer sent has been processed here, in microseconds since 1970.
 #[derive(Debug, Clone, Default)]
@@ -120,7 +107,9 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let (deliveries, acks) = self.broker.consume(queue, prefetch).await?;
         let enough = self.limits.messages.min(prefetch.into()) / ACKED_TOGETHER;
         let mut outlet = Outlet::new(self.broker.publisher().await?, acks, enough);
-        let mut intake = Intake { deliveries, prefetch: prefetch.into(), is_cancelled: false };
+        let limits = BatchLimits { prefetch, ..self.limits };
+        let clock = self.processor.clock.clone();
+        let mut intake = Intake::new(deliveries, limits, clock, self.stop.clone());
         self.health.lane_open(queue);
         let mut is_left = false;
         let mut processed = None;
@@ -171,8 +160,8 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         let clock = &self.processor.clock;
         let first = tokio::select! {
             biased;
-            delivery = intake.deliveries.next() => delivery?,
-            () = self.stop.requested(), if !intake.is_cancelled => return Ok(Next::Idle),
+            delivery = intake.next() => delivery?,
+            () = self.stop.requested(), if !intake.is_cancelled() => return Ok(Next::Idle),
             () = clock.sleep(if owes_acks { MOMENT } else { IDLE }) => {
                 if !owes_acks {
                     self.note(unnoted).await?;
@@ -181,14 +170,16 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             }
         };
         let Some(first) = first else {
-            if intake.is_cancelled {
+            if intake.is_cancelled() {
                 return Ok(Next::Drained);
             }
             let text = format!("the broker ended the consumer of {}", self.reception.queue);
             return Err(BrokerError::Unavailable(text).into());
         };
-        let received = self.gather(first, intake).await?;
-        let started = std::time::Instant::now();
+        let gathered = intake.gather(first).await?;
+        let (began, started) = (clock.now(), std::time::Instant::now());
+        let received: Vec<_> =
+            gathered.into_iter().map(|delivery| self.reception.receive(delivery, began)).collect();
         let size = received.len();
         let newest = newest_answer(&received);
         let waits = Waits::begin(self.reception.queue, &received);
@@ -202,6 +193,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             processed.waits = waits;
             self.watermark.raise(newest);
         }
+        intake.rest_after(clock.now() - began);
         metrics::batch(self.reception.queue, size, started.elapsed());
         Ok(Next::Batch(processed))
     }
@@ -217,37 +209,6 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
         } else {
             most
         }
-    }
-
-    /// Takes what is here already. Without patience it never waits, so that low load has no added
-    /// latency, and under load the next batch has gathered while this one was processed.
-    async fn gather(
-        &self,
-        first: Delivery,
-        intake: &mut Intake<B::Deliveries>,
-    ) -> Result<Vec<Received<D::Input>>, BrokerError> {
-        let clock = &self.processor.clock;
-        // The clock begins where it is first waited for.
-        let mut over = pin!(async { clock.sleep(self.limits.patience).await });
-        let messages = self.limits.messages.min(intake.prefetch);
-        let mut bytes = first.body.len();
-        let mut received = vec![self.reception.receive(first, clock.now())];
-        while received.len() < messages && bytes < self.limits.bytes {
-            let delivery = match intake.deliveries.buffered()? {
-                None if self.limits.patience.is_zero() || intake.is_cancelled => None,
-                None => tokio::select! {
-                    biased;
-                    delivery = intake.deliveries.next() => delivery?,
-                    () = self.stop.requested() => None,
-                    () = &mut over => None,
-                },
-                some => some,
-            };
-            let Some(delivery) = delivery else { break };
-            bytes += delivery.body.len();
-            received.push(self.reception.receive(delivery, clock.now()));
-        }
-        Ok(received)
     }
 
     async fn note(&self, unnoted: &mut Unnoted) -> Result<(), Trouble> {
@@ -267,23 +228,4 @@ fn newest_answer<I>(received: &[Received<I>]) -> Micros {
     });
     let sent_at = answers.filter_map(|r| r.delivery.properties.int_header(SENT_AT));
     Micros(sent_at.max().unwrap_or_default())
-}
-
-/// The deliveries of one channel.
-struct Intake<T> {
-    deliveries: T,
-    /// How many of them can be in hand.
-    prefetch: usize,
-    /// Whether we asked for no more.
-    is_cancelled: bool,
-}
-
-impl<T: Deliveries> Intake<T> {
-    async fn cancel(&mut self) -> Result<(), BrokerError> {
-        if !self.is_cancelled {
-            self.deliveries.cancel().await?;
-            self.is_cancelled = true;
-        }
-        Ok(())
-    }
 }

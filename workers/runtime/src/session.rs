@@ -18,7 +18,8 @@ use crate::drain::Drain;
 use crate::effect::{Effect, EffectRunner};
 use crate::gate::{Gate, GateKeeper};
 use crate::health::Health;
-use crate::lane::{BatchLimits, Lane, Watermark};
+use crate::intake::BatchLimits;
+use crate::lane::{Lane, Watermark};
 use crate::metrics;
 use crate::pause::PauseWatch;
 use crate::reception::Reception;
@@ -225,8 +226,13 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         watermark: Watermark,
         care: Care,
     ) -> Lane<D, P::Broker, P::Store> {
-        let is_unhurried = D::UNHURRIED == Some(queue);
-        let patience = if is_unhurried { self.config.batch.patience } else { Duration::ZERO };
+        let BatchLimits { mut patience, mut rest, .. } = self.config.batch;
+        if D::UNHURRIED != Some(queue) {
+            patience = Duration::ZERO;
+        }
+        if D::NEW_WORK != Some(queue) {
+            rest = 0;
+        }
         Lane {
             broker: broker.clone(),
             reception: Reception {
@@ -244,7 +250,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
                 worker: self.name.clone(),
                 process: self.process,
             },
-            limits: BatchLimits { patience, ..self.config.batch },
+            limits: BatchLimits { patience, rest, ..self.config.batch },
             careful_until: care.until(),
             gate,
             breaker: self.config.breaker,

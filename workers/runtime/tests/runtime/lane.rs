@@ -14,12 +14,13 @@ use orderly_runtime::clock::{Clock, Micros, SystemClock, SystemEntropy};
 use orderly_runtime::domain::Domain;
 use orderly_runtime::gate::Gate;
 use orderly_runtime::health::Health;
-use orderly_runtime::lane::{BatchLimits, Lane, Watermark};
+use orderly_runtime::intake::BatchLimits;
+use orderly_runtime::lane::{Lane, Watermark};
 use orderly_runtime::letter::Letter;
-use orderly_runtime::message::{Outgoing, Properties};
+use orderly_runtime::message::{Delivery, Outgoing, Properties};
 use orderly_runtime::reception::Reception;
 use orderly_runtime::stop;
-use orderly_runtime::store::Store;
+use orderly_runtime::store::{Store, Unit};
 use orderly_runtime::topology::dead_queue;
 use orderly_runtime::trouble::Trouble;
 use orderly_runtime::unnoted::Unnoted;
@@ -82,6 +83,7 @@ pub(crate) fn lane<B: Broker, S: Store<Counters>>(
             bytes: 1 << 20,
             prefetch: 1_000,
             patience: Duration::ZERO,
+            rest: 0,
         },
         careful_until: Micros::default(),
         gate: Gate::always_open(),
@@ -162,7 +164,6 @@ async fn drain(
 }
 
 async fn counter(store: &impl Store<Counters>, name: &str) -> anyhow::Result<Option<i64>> {
-    use orderly_runtime::store::Unit;
     let mut unit = store.begin().await?;
     let found = unit.load(&BTreeSet::from([name.to_owned()])).await?;
     unit.rollback().await;
@@ -252,6 +253,30 @@ async fn what_was_committed_but_not_published_is_published_on_redelivery() -> Ou
         lost.outgoing.into_iter().map(|message| (message.id().to_owned(), message.body)).collect();
     assert_eq!(result.outputs, lost);
     assert_eq!(counter(&*store, "x").await?, Some(1));
+    Ok(())
+}
+
+/// Somebody sits on a lock, and all else in the batch is known: that is no jam, or they would come back for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_in_conflict_among_known_ones_waits_in_the_ladder() -> Outcome {
+    let bed = TestBed::new()?;
+    let (store, (_stopper, stop)) = (Arc::new(postgres(&bed).await?), stop::channel());
+    let Lane { processor, reception, .. } = lane(&Arc::new(memory_broker()), &store, 10, stop);
+    let received = |(id, body, tag)| {
+        let Outgoing { exchange, routing_key, properties, body, .. } = message(id, body);
+        let delivery = Delivery { tag, returns: 0, exchange, routing_key, properties, body };
+        reception.receive(delivery, SystemClock.now())
+    };
+    let mut out = Unnoted::default();
+    processor
+        .process(vec![received(("a", "x+1", 1)), received(("known", "y+1", 2))], &mut out)
+        .await?;
+    let mut holder = store.begin().await?;
+    holder.load(&BTreeSet::from(["x".to_owned()])).await?;
+    let batch = [("new", "x+1", 3), ("known", "y+1", 4)].map(received).into();
+    let processed = processor.process(batch, &mut out).await?;
+    holder.rollback().await;
+    assert_eq!((processed.left, processed.postponed, processed.tags.len()), (None, 1, 2));
     Ok(())
 }
 
