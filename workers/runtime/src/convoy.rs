@@ -5,6 +5,7 @@ use orderly_contracts::envelope::FOLLOWERS;
 use orderly_contracts::routes::{Party, route};
 
 use crate::message::{Delivery, Outgoing};
+use crate::topology::RETURN;
 
 /// Announces on the first of `outputs` on each way how many follow it there.
 pub(crate) fn announce<'a>(outputs: impl IntoIterator<Item = &'a mut Outgoing>) {
@@ -24,12 +25,14 @@ pub(crate) fn announce<'a>(outputs: impl IntoIterator<Item = &'a mut Outgoing>) 
     }
 }
 
-/// How many messages were announced to follow this one. Only workers are believed.
+/// How many messages were announced to follow this one. Only workers are believed; and what comes back from
+/// the ladder or the dead letters comes alone.
 pub(crate) fn followers(delivery: &Delivery) -> usize {
+    let Some(followers) = delivery.properties.int_header(FOLLOWERS) else { return 0 };
     let kind = delivery.properties.kind.as_deref();
     let is_of_a_worker = kind.and_then(route).is_some_and(|route| route.sender != Party::Client);
-    let followers = delivery.properties.int_header(FOLLOWERS).filter(|_| is_of_a_worker);
-    followers.and_then(|followers| usize::try_from(followers).ok()).unwrap_or_default()
+    let is_believed = is_of_a_worker && delivery.exchange != RETURN;
+    usize::try_from(followers).ok().filter(|_| is_believed).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -59,6 +62,15 @@ mod tests {
         assert_eq!(outgoing[3], to("c"), "nothing is said of one alone");
         let announced = outgoing.map(|message| followers(&delivered(message.properties)));
         assert_eq!(announced, [2, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_comes_back_comes_alone() {
+        let mut leader = delivered(Properties::of("stock.reserve.v1", "m"));
+        leader.properties.set_header(FOLLOWERS, 3);
+        assert_eq!(followers(&leader), 3);
+        leader.exchange = RETURN.to_owned();
+        assert_eq!(followers(&leader), 0);
     }
 
     #[test]

@@ -30,8 +30,8 @@ const IDLE: Duration = Duration::from_millis(500);
 /// After this long without a delivery, what is settled is acknowledged.
 const MOMENT: Duration = Duration::from_millis(50);
 /// From this part of a batch on, what is settled is acknowledged at once. What comes again after a
-/// crash, known already, must leave room in a batch for something new: a message that meets a lock is
-/// only told from a database that is jammed if something new gets through beside it.
+/// crash, known already, must leave room in a batch for something else: a message that meets a lock is
+/// only told from a database that is jammed if another one gets through beside it.
 const ACKED_TOGETHER: usize = 8;
 /// After a pause for failures this many deliveries are in hand at most, until things go well again.
 const HALF_OPEN_PREFETCH: u16 = 20;
@@ -177,6 +177,7 @@ impl<D: Domain, B: Broker, S: Store<D>> Lane<D, B, S> {
             return Err(BrokerError::Unavailable(text).into());
         };
         let gathered = intake.gather(first).await?;
+        // The rest goes by the clock that a simulation moves, and what is measured by one that nobody puts back.
         let (began, started) = (clock.now(), std::time::Instant::now());
         let received: Vec<_> =
             gathered.into_iter().map(|delivery| self.reception.receive(delivery, began)).collect();

@@ -10,7 +10,7 @@ use backoff::backoff::Backoff;
 use crate::clock::{Clock, Entropy, Micros};
 use crate::message::{Delivery, HeaderValue, Outgoing, Properties};
 use crate::topology::{RETRY, RETURN};
-use orderly_contracts::envelope::{ATTEMPTS, FOLLOWERS};
+use orderly_contracts::envelope::ATTEMPTS;
 
 /// Header: when the message first failed, in microseconds since 1970.
 pub const FIRST_FAILED_AT: &str = "orderly-first-failed-at-us";
@@ -108,8 +108,6 @@ impl Ladder {
         let delay = self.rungs.get(rung)?;
         let jitter = 0.8 + 0.2 * unit(entropy.next());
         let mut properties = without_broker_traces(&delivery.properties);
-        // It goes alone from here.
-        properties.remove_header(FOLLOWERS);
         properties.set_header(ATTEMPTS, i64::from(past.attempts) + 1);
         properties.set_header(FIRST_FAILED_AT, past.first_failed_at.unwrap_or(now).0);
         properties.set_header(ORIGINAL_EXCHANGE, past.exchange);

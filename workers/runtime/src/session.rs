@@ -226,13 +226,9 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
         watermark: Watermark,
         care: Care,
     ) -> Lane<D, P::Broker, P::Store> {
-        let BatchLimits { mut patience, mut rest, .. } = self.config.batch;
-        if D::UNHURRIED != Some(queue) {
-            patience = Duration::ZERO;
-        }
-        if D::NEW_WORK != Some(queue) {
-            rest = 0;
-        }
+        let batch = self.config.batch;
+        let patience = if D::UNHURRIED == Some(queue) { batch.patience } else { Duration::ZERO };
+        let rest = if D::NEW_WORK == Some(queue) { batch.rest } else { 0 };
         Lane {
             broker: broker.clone(),
             reception: Reception {
@@ -250,7 +246,7 @@ impl<D: Domain, P: Servers<D>, E: Effect> Session<D, P, E> {
                 worker: self.name.clone(),
                 process: self.process,
             },
-            limits: BatchLimits { patience, rest, ..self.config.batch },
+            limits: BatchLimits { patience, rest, ..batch },
             careful_until: care.until(),
             gate,
             breaker: self.config.breaker,

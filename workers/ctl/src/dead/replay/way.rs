@@ -1,6 +1,6 @@
 //! The way back for a dead letter's message, if there is one. Pure.
 
-use orderly_contracts::envelope::{ATTEMPTS, FOLLOWERS};
+use orderly_contracts::envelope::ATTEMPTS;
 use orderly_contracts::routes::{PAYMENT_EFFECTS, Party, Route, kinds_in};
 use orderly_contracts::text::MessageId;
 use orderly_runtime::domain::Cause;
@@ -115,7 +115,6 @@ pub(crate) fn back(
     body: Vec<u8>,
 ) -> Outgoing {
     properties.remove_header(ATTEMPTS);
-    properties.remove_header(FOLLOWERS);
     properties.set_header(FIRST_FAILED_AT, first_at);
     properties.set_header(ORIGINAL_EXCHANGE, origin.0);
     properties.set_header(ORIGINAL_ROUTING_KEY, origin.1);
