@@ -137,6 +137,10 @@ impl Domain for Order {
         vec![input.order_id().clone()]
     }
 
+    fn opens(input: &Input) -> bool {
+        matches!(input, Input::Place(_))
+    }
+
     fn meter(entry: &Entry) {
         let Entry { at, placed_at, from, to, reason, .. } = entry;
         if from.is_none() && placed_at.is_some() {

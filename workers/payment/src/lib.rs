@@ -70,6 +70,10 @@ impl Domain for Payment {
         vec![input.order().clone()]
     }
 
+    fn opens(input: &Input) -> bool {
+        matches!(input, Input::Charge(_))
+    }
+
     /// The side to which money came tells of the movement.
     fn meter(posting: &Posting) {
         let counter = match posting.movement {

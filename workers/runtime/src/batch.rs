@@ -1,4 +1,4 @@
-//! One batch, one transaction: claim, load, decide, save, commit; and bisect a batch that fails.
+//! One batch: one transaction if possible, and ever smaller ones where a part of it is at fault.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,19 +7,17 @@ use std::time::Duration;
 use orderly_contracts::{Reason, Refusal};
 use uuid::Uuid;
 
-use crate::account::{self, Account};
-use crate::claims::{Claimed, claim};
+use crate::account;
 use crate::clock::{Clock, Entropy, Micros};
-use crate::convoy;
 use crate::domain::Domain;
-use crate::fold::{Fate, Folded, fold};
 use crate::letter::Letter;
 use crate::message::{Delivery, Outgoing, Tag};
 use crate::metrics::{self, Waits};
 use crate::reception::{Content, Received};
 use crate::retry::{Ladder, Setback};
-use crate::store::{Store, StoreError, Unit, give_up};
+use crate::store::{Store, StoreError};
 use crate::trace;
+use crate::transaction::{Committed, Detour};
 use crate::unnoted::Unnoted;
 
 /// How often a batch in conflict is tried again at once, before it is split.
@@ -101,22 +99,6 @@ struct Progress<D: Domain> {
     began: Micros,
 }
 
-/// What came of a candidate beyond the work that was saved.
-enum Detour {
-    Retry(String),
-    Dead(Refusal),
-}
-
-/// A committed transaction.
-struct Committed {
-    /// Whether anything was new, and saved.
-    has_saved: bool,
-    batch: Option<Uuid>,
-    outgoing: Vec<Outgoing>,
-    /// By the index of the candidate.
-    detours: Vec<(usize, Detour)>,
-}
-
 impl<D: Domain, S: Store<D>> Processor<D, S> {
     /// Processes `received`; an error means that infrastructure is in trouble and nothing of it
     /// is settled. `out` are earlier batches, which are noted on the way when it is time.
@@ -149,7 +131,13 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             has_got_through: false,
             began: self.clock.now(),
         };
-        self.bisect(together, out, &mut progress).await?;
+        match self.presume(&together, out).await? {
+            Some(committed) => {
+                progress.has_got_through = true;
+                self.finish(&together, committed, &mut progress.processed);
+            }
+            None => self.bisect(together, out, &mut progress).await?,
+        }
         for suspect in suspects {
             if progress.processed.left.is_none() {
                 self.run_alone(suspect, out, &mut progress).await?;
@@ -257,64 +245,17 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
                     round += 1;
                     metrics::transaction_conflict(self.queue);
                     tracing::debug!(queue = self.queue, round, why, "batch in conflict");
-                    let jitter = Duration::from_millis(self.entropy.next() % (5 << round));
-                    self.clock.sleep(jitter).await;
+                    self.give_way(round).await;
                 }
                 outcome => return outcome,
             }
         }
     }
 
-    async fn transact(
-        &self,
-        candidates: &[Candidate<D>],
-        out: &mut Unnoted,
-    ) -> Result<Committed, StoreError> {
-        let batch = self.entropy.uuid();
-        let began = self.clock.now();
-        let account = |fresh: &[usize], fates: &[Fate], outputs| {
-            let (queue, period) = (self.queue, (began, self.clock.now()));
-            Account { queue, batch, candidates, fresh, fates, outputs, period }.give();
-        };
-        let mut unit = self.store.begin().await?;
-        let Claimed { fresh, unsent, duplicates, conflicting, states } =
-            match claim(&mut unit, batch, candidates).await {
-                Ok(claimed) => claimed,
-                Err(error) => return Err(give_up(unit, error).await),
-            };
-        let conflicting = conflicting.into_iter();
-        let mut detours: Vec<_> =
-            conflicting.map(|(index, refusal)| (index, Detour::Dead(refusal))).collect();
-        if fresh.is_empty() {
-            unit.rollback().await;
-            metrics::duplicates(self.queue, &duplicates);
-            account(&[], &[], unsent.len());
-            return Ok(Committed { has_saved: false, batch: None, outgoing: unsent, detours });
-        }
-        let arrivals: Vec<_> =
-            fresh.iter().map(|index| &candidates[*index].content.arrival).collect();
-        let Folded { mut work, fates } = fold(&*self.domain, batch, &arrivals, states);
-        convoy::announce(work.outputs.iter_mut().flat_map(|(_, outputs)| outputs));
-        work.sent = out.due(began).to_vec();
-        unit.leave(&work).await?;
-        if !work.sent.is_empty() {
-            out.clear();
-        }
-        metrics::duplicates(self.queue, &duplicates);
-        work.entries.iter().for_each(D::meter);
-        let mut outgoing = unsent;
-        let has_outputs = !work.outputs.is_empty();
-        outgoing.extend(work.outputs.into_iter().flat_map(|(_, outputs)| outputs));
-        account(&fresh, &fates, outgoing.len());
-        for (index, fate) in fresh.into_iter().zip(fates) {
-            metrics::message(self.queue, candidates[index].content.arrival.kind, &fate);
-            match fate {
-                Fate::Done | Fate::Rejected => {}
-                Fate::Retry(why) => detours.push((index, Detour::Retry(why))),
-                Fate::Dead(refusal) => detours.push((index, Detour::Dead(refusal))),
-            }
-        }
-        Ok(Committed { has_saved: true, batch: has_outputs.then_some(batch), outgoing, detours })
+    /// Lets whoever is in the way go first.
+    pub(crate) async fn give_way(&self, round: u32) {
+        let jitter = Duration::from_millis(self.entropy.next() % (5 << round));
+        self.clock.sleep(jitter).await;
     }
 
     fn finish(&self, candidates: &[Candidate<D>], committed: Committed, processed: &mut Processed) {

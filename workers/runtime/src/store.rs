@@ -227,8 +227,9 @@ pub trait Unit<D: Domain>: Send + 'static {
     /// Gives up, politely: the connection can be used again.
     fn rollback(self) -> impl Future<Output = ()> + Send;
 
-    /// Claims and loads, as [`Unit::claim`] and [`Unit::load`] do one after the other; a store that is
-    /// far away can do it in one round trip.
+    /// Loads and claims, as [`Unit::load`] and [`Unit::claim`] do one after the other; a store that is far away
+    /// can do it in one round trip. Where some of it is known, states may have been created after they were
+    /// looked for.
     fn enter(
         &mut self,
         batch: Uuid,
@@ -236,8 +237,8 @@ pub trait Unit<D: Domain>: Send + 'static {
         keys: &BTreeSet<D::Key>,
     ) -> impl Future<Output = Result<Entered<D>, StoreError>> + Send {
         async move {
-            let standings = self.claim(batch, claims).await?;
-            Ok(Entered { standings, states: self.load(keys).await? })
+            let states = self.load(keys).await?;
+            Ok(Entered { standings: self.claim(batch, claims).await?, states })
         }
     }
 
@@ -254,6 +255,34 @@ pub trait Unit<D: Domain>: Send + 'static {
             }
         }
     }
+
+    /// Claims what is presumably all new, and then does as [`Unit::leave`] does; a conflict if some of it is
+    /// known. No claim of it may be one to give back. It may be the first that is asked of a transaction; a store
+    /// that is far away can do all of it in one round trip.
+    fn leave_new(
+        mut self,
+        claims: &[Claim],
+        work: &Work<D>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send
+    where
+        Self: Sized,
+    {
+        async move {
+            match self.claim(work.batch, claims).await {
+                Ok(standings) if all_fresh(&standings) => self.leave(work).await,
+                Ok(_) => {
+                    self.rollback().await;
+                    Err(StoreError::Conflict("some of it is known".to_owned()))
+                }
+                Err(error) => Err(give_up(self, error).await),
+            }
+        }
+    }
+}
+
+/// Whether all of it is new.
+pub(crate) fn all_fresh(standings: &[Standing]) -> bool {
+    standings.iter().all(|standing| *standing == Standing::Fresh)
 }
 
 /// What a transaction begins with.

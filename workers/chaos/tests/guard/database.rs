@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orderly_chaos::proxy::{Label, Passed, Way};
 
-/// A transaction, from the word that begins it until the connection is idle again.
+/// A transaction, from the word that begins it until the connection is idle again; a statement that claims
+/// messages is one by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Transaction {
     /// Statements executed, by the server's word.
@@ -16,6 +17,7 @@ pub(crate) struct Transaction {
     /// Commits, by the server's word.
     pub(crate) commits: usize,
     has_begun: bool,
+    claims: bool,
 }
 
 /// All that was said on all connections.
@@ -39,6 +41,8 @@ struct Connection {
     /// Whether the client has said something since it last heard all it waited for.
     is_speaking: bool,
     prepared: BTreeSet<String>,
+    /// The names of prepared statements that claim messages.
+    claiming: BTreeSet<Vec<u8>>,
     repeated: BTreeSet<String>,
     runs_transactions: bool,
 }
@@ -52,10 +56,10 @@ impl Conversation {
             let Label::Postgres { tag, text } = &unit.label else { continue };
             let connection = connections.entry(*connection).or_default();
             match way {
-                Way::ToServer => connection.ask(*tag, text),
+                Way::ToServer => connection.ask(*tag, text, &unit.bytes),
                 Way::ToClient => {
                     let ended = connection.answer(*tag, text, &unit.bytes).unwrap_or_default();
-                    if ended.has_begun {
+                    if ended.has_begun || ended.claims {
                         all.transactions.push(ended);
                     } else {
                         all.beside += ended.statements;
@@ -71,7 +75,7 @@ impl Conversation {
 
 impl Connection {
     /// The client says something.
-    fn ask(&mut self, tag: u8, text: &str) {
+    fn ask(&mut self, tag: u8, text: &str, bytes: &[u8]) {
         if !std::mem::replace(&mut self.is_speaking, true) {
             self.current.trips += 1;
         }
@@ -82,7 +86,12 @@ impl Connection {
                 if !self.prepared.insert(text.to_owned()) {
                     self.repeated.insert(text.to_owned());
                 }
+                if text.contains("INTO inbox") {
+                    self.claiming.insert(string(bytes, 0));
+                }
             }
+            // Which portal it is for, and by what name the statement was prepared.
+            b'B' => self.current.claims |= self.claiming.contains(&string(bytes, 1)),
             _ => {}
         }
     }
@@ -104,6 +113,9 @@ impl Connection {
                 // `ReadyForQuery` says whether a transaction is open.
                 let is_idle = bytes.last() == Some(&b'I');
                 if is_idle && self.owed == 0 {
+                    self.runs_transactions |= self.current.claims;
+                    let is_implicit = self.current.claims && !self.current.has_begun;
+                    self.current.commits += usize::from(is_implicit);
                     return Some(std::mem::take(&mut self.current));
                 }
             }
@@ -111,6 +123,12 @@ impl Connection {
         }
         None
     }
+}
+
+/// The `nth` string of a message, behind its type and length.
+fn string(bytes: &[u8], nth: usize) -> Vec<u8> {
+    let mut strings = bytes.get(5..).unwrap_or_default().split(|byte| *byte == 0);
+    strings.nth(nth).unwrap_or_default().to_vec()
 }
 
 #[cfg(test)]
@@ -124,7 +142,12 @@ mod tests {
         let passed = lines.iter().map(|line| {
             let way = if line.starts_with('>') { Way::ToServer } else { Way::ToClient };
             let (tag, text) = (line.as_bytes()[1], line[2..].to_owned());
-            let bytes = text.clone().into_bytes();
+            let payload = match tag {
+                b'P' => format!("s\0{text}\0"),
+                b'B' => "\0s\0".to_owned(),
+                _ => text.clone(),
+            };
+            let bytes = [b"?four", payload.as_bytes()].concat();
             let unit = Unit { bytes, label: Label::Postgres { tag, text } };
             Passed { connection: 0, way, unit }
         });
@@ -141,10 +164,32 @@ mod tests {
             &["<CBEGIN", "<ZT", "<C", "<ZT", "<C", "<ZT", "<CCOMMIT", "<ZI"],
         ];
         for (lines, trips) in [(waiting, 4), (pipelined.concat(), 1)] {
-            let expected =
-                Transaction { statements: 4, trips, prepares: 0, commits: 1, has_begun: true };
+            let expected = Transaction {
+                statements: 4,
+                trips,
+                prepares: 0,
+                commits: 1,
+                has_begun: true,
+                claims: false,
+            };
             assert_eq!(conversation(&lines).transactions, [expected]);
         }
+    }
+
+    #[test]
+    fn a_statement_that_claims_is_a_transaction_by_itself() {
+        let prepare = [">PWITH a AS (INSERT INTO inbox) SELECT 1", ">D", ">S", "<1", "<ZI"];
+        let execute = [">B", ">E", ">S", "<CSELECT 1", "<ZI"];
+        let heard = conversation(&[&prepare[..], &execute, &execute].concat());
+        let expected = Transaction {
+            statements: 1,
+            trips: 1,
+            commits: 1,
+            claims: true,
+            ..Transaction::default()
+        };
+        assert_eq!(heard.transactions, [expected.clone(), expected]);
+        assert_eq!(heard.beside, 0);
     }
 
     #[test]

@@ -13,14 +13,14 @@
 /// prepared for it.
 pub(crate) const BATCH: &str = "
 step                       statements  trips  prepares  commits  waits  publishes
-order.place.v1                      6      2         0        1      1          1
-stock.reserved.v1                   6      2         0        1      1          1
-payment.charged.v1 in 200           6      3         1        1      1          1
-payment.charged.v1 in 50            6      2         0        1      1          1
-payment.charged.v1 in 1             6      2         0        1      1          1
-stock.reserve.v1                    7      2         0        1      1          1
-order.confirmed.v1                  7      2         0        1      0          0
-payment.charge.v1                   6      2         0        1      1          1
+order.place.v1                      1      1         0        1      1          1
+stock.reserved.v1                   4      2         0        1      1          1
+payment.charged.v1 in 200           4      3         1        1      1          1
+payment.charged.v1 in 50            4      2         0        1      1          1
+payment.charged.v1 in 1             4      2         0        1      1          1
+stock.reserve.v1                    5      2         0        1      1          1
+order.confirmed.v1                  5      2         0        1      0          0
+payment.charge.v1                   1      1         0        1      1          1
 ";
 
 /// How many statements a worker executes outside of all batches in a life in which every loop goes

@@ -108,7 +108,7 @@ async fn a_stop_that_can_not_finish_ends_at_its_deadline() -> Result<()> {
     system.client.stock_up(&[("lamp", 10)]).await?;
     eventually("the worker to wait for the lock", async || {
         let sql = "SELECT 1 FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+                   WHERE datname = current_database() AND wait_event_type = 'Lock' LIMIT 1";
         Ok(system.databases.stock.query_opt(sql, &[]).await?.map(|_| ()))
     })
     .await?;

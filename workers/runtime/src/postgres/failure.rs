@@ -26,7 +26,7 @@ fn meaning(code: &SqlState) -> fn(String) -> StoreError {
     match code.code() {
         // Serialization failure, deadlock, lock not available, statement cancelled by a timeout.
         "40001" | "40P01" | "55P03" | "57014" => StoreError::Conflict,
-        // A key is taken. Keys are of states and of what becomes of them: somebody else was faster.
+        // A key is taken. Keys are of messages, of states and of what becomes of them: somebody else was faster.
         "23505" => StoreError::Conflict,
         // "Cached plan must not change result type": gone with the connection, which an error ends.
         "0A000" => StoreError::Conflict,

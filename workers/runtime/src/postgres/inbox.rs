@@ -9,15 +9,15 @@ use uuid::Uuid;
 use crate::domain::Cause;
 use crate::postgres::outbox;
 use crate::postgres::session::Session;
-use crate::postgres::write::Write;
+use crate::postgres::write::{Write, each};
 use crate::store::{Claim, Standing, StoreError};
 
 /// Names the batch, within its transaction and nowhere else.
-pub(super) fn begin(batch: Uuid) -> String {
-    format!("BEGIN; SET LOCAL orderly.batch = '{batch}'")
+pub(super) fn set_batch(batch: Uuid) -> String {
+    format!("SET LOCAL orderly.batch = '{batch}'")
 }
 
-/// It is sent right behind [`begin`]. Had that failed, claims would be committed that nobody keeps: so
+/// It is sent in one flight with `BEGIN` and [`set_batch`]. Had these failed, claims would be committed that nobody keeps: so
 /// they are made inside the transaction of their batch, or not at all.
 const CLAIM: &str = "
     INSERT INTO inbox (source, message_id, kind, body_hash, batch)
@@ -25,6 +25,11 @@ const CLAIM: &str = "
     WHERE current_setting('orderly.batch', true) = $5::uuid::text
     ON CONFLICT DO NOTHING
     RETURNING source, message_id";
+
+/// One that is known already fails it.
+const CLAIM_NEW: &str = "
+    INSERT INTO inbox (source, message_id, kind, body_hash, batch)
+    SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]), $5::uuid";
 
 const LOOK_UP: &str = "
     SELECT inbox.source, inbox.message_id, inbox.body_hash, inbox.batch,
@@ -62,9 +67,20 @@ pub(super) async fn claim(
     claims: &[Claim],
 ) -> Result<Vec<Row>, StoreError> {
     let (sources, ids) = columns(claims.iter().map(|claim| &claim.cause));
-    let kinds: Vec<&str> = claims.iter().map(|claim| claim.kind).collect();
-    let hashes: Vec<&[u8]> = claims.iter().map(|claim| claim.body_hash.as_slice()).collect();
+    let kinds = each(claims, |claim| claim.kind);
+    let hashes = each(claims, |claim| claim.body_hash.as_slice());
     session.query(CLAIM, &[&sources, &ids, &kinds, &hashes, &batch]).await
+}
+
+/// Claims messages that are all new, in the given order.
+pub(super) fn claim_new(batch: Uuid, claims: &[Claim]) -> Write<'_> {
+    let (sources, ids) = columns(claims.iter().map(|claim| &claim.cause));
+    Write::new(CLAIM_NEW)
+        .with(sources)
+        .with(ids)
+        .with(each(claims, |claim| claim.kind))
+        .with(each(claims, |claim| claim.body_hash.as_slice()))
+        .with_value(batch)
 }
 
 /// The standing of each claim, of which `rows` were new.

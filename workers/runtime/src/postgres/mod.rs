@@ -2,6 +2,7 @@
 
 mod census;
 pub mod connect;
+mod connections;
 pub mod failure;
 mod inbox;
 pub mod letters;
@@ -12,4 +13,5 @@ pub mod session;
 pub mod store;
 pub mod tables;
 mod timers;
+mod unit;
 pub mod write;

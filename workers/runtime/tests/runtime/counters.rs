@@ -23,6 +23,8 @@ pub(crate) struct Counters;
 pub(crate) enum Input {
     /// It grows, and everybody is told.
     Add(String, i64),
+    /// Everybody is told how it stands.
+    Ask(String),
     /// It can't be decided now.
     Later,
     /// It can never be decided.
@@ -43,6 +45,7 @@ impl Domain for Counters {
         let text = str::from_utf8(body).unwrap_or_default();
         match text.split_once('+') {
             Some((name, by)) => Ok(Input::Add(name.to_owned(), by.parse().unwrap_or(0))),
+            None if text.ends_with('?') => Ok(Input::Ask(text.trim_end_matches('?').to_owned())),
             None if text == "later" => Ok(Input::Later),
             None if text == "never" => Ok(Input::Never),
             None if text == "panic" => Ok(Input::Panic),
@@ -56,21 +59,32 @@ impl Domain for Counters {
 
     fn about(input: &Input) -> &str {
         match input {
-            Input::Add(name, _) => name,
+            Input::Add(name, _) | Input::Ask(name) => name,
             Input::Later | Input::Never | Input::Panic => "nothing",
         }
     }
 
     fn keys(input: &Input) -> Vec<String> {
         match input {
-            Input::Add(name, _) => vec![name.clone()],
+            Input::Add(name, _) | Input::Ask(name) => vec![name.clone()],
             Input::Later | Input::Never | Input::Panic => vec![],
         }
+    }
+
+    /// Counters are called new when nobody should have heard of them.
+    fn opens(input: &Input) -> bool {
+        Self::about(input).starts_with("new")
     }
 
     fn decide(&self, arrival: &Arrival<Input>, states: &States<Self>) -> Verdict<Self> {
         let (name, by) = match &arrival.input {
             Input::Add(name, by) => (name, by),
+            Input::Ask(name) => {
+                let value = states.get(name).copied().unwrap_or(0);
+                let mut decision = Decision::nothing();
+                decision.outputs.push(told(name, value));
+                return decision.done();
+            }
             Input::Later => return Verdict::Retry("not now".to_owned()),
             Input::Never => {
                 return Verdict::Dead(Refusal::new(Reason::InvalidContent, "never"));
@@ -80,14 +94,18 @@ impl Domain for Counters {
         let value = states.get(name).copied().unwrap_or(0) + by;
         let mut decision =
             Decision::nothing().change(name.clone(), value).entry((name.clone(), *by));
-        decision.outputs.push(Output {
-            kind: "stock.reserved.v1",
-            correlation: name.clone(),
-            body: format!("{name}={value}").into_bytes(),
-        });
+        decision.outputs.push(told(name, value));
         let timer = Timer { owner: name.clone(), step: "tick".to_owned(), round: 0 };
         if *by < 0 { decision.clear_timer(name) } else { decision.set_timer(timer, Duration::ZERO) }
             .done()
+    }
+}
+
+fn told(name: &str, value: i64) -> Output {
+    Output {
+        kind: "stock.reserved.v1",
+        correlation: name.to_owned(),
+        body: format!("{name}={value}").into_bytes(),
     }
 }
 

@@ -1,17 +1,21 @@
-//! The first flight of a batch sends its claims right behind BEGIN. Had BEGIN failed, they would be
-//! committed one by one, and messages that nobody has processed would be duplicates for ever.
+//! What is sent before answers are heard, and answers that are never heard.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use orderly_devstack::TestBed;
 use orderly_runtime::clock::{Entropy, SystemEntropy};
-use orderly_runtime::config::Reader;
-use orderly_runtime::domain::Cause;
+use orderly_runtime::config::{Address, Reader};
+use orderly_runtime::domain::States;
+use orderly_runtime::fold::fold;
 use orderly_runtime::postgres::connect::client;
-use orderly_runtime::store::{Claim, Store, Unit};
+use orderly_runtime::store::{Standing, Store, StoreError, Unit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::counters::{Counters, arrival};
+use crate::store::{cause, claim};
 use crate::stores::{on, postgres};
 
 /// Takes one connection to `server` and passes everything on, but spells BEGIN wrong.
@@ -39,31 +43,90 @@ async fn misspell(listener: TcpListener, server: String) -> std::io::Result<()> 
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn claims_that_no_transaction_holds_are_not_made() -> anyhow::Result<()> {
-    let bed = TestBed::new()?;
-    let _schema = postgres(&bed).await?;
-    let address = Reader::new(bed.env())
+/// Passes everything on, but ends the first connection on which the server says that a statement is done.
+async fn swallow(listener: TcpListener, server: String) -> std::io::Result<()> {
+    let has_swallowed = Arc::new(AtomicBool::new(false));
+    loop {
+        let (near, _) = listener.accept().await?;
+        let (mut from_client, mut to_client) = near.into_split();
+        let (mut from_server, mut to_server) = TcpStream::connect(&server).await?.into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+        let has_swallowed = has_swallowed.clone();
+        tokio::spawn(async move {
+            let mut bytes = [0; 65_536];
+            loop {
+                let read = match from_server.read(&mut bytes).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(read) => &bytes[..read],
+                };
+                let is_done = read.windows(9).any(|word| word == b"SELECT 1\0");
+                if is_done && !has_swallowed.swap(true, Ordering::SeqCst) {
+                    return;
+                }
+                if to_client.write_all(read).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// The database of a bed, migrated; where it really is; and where to listen for those who go there by `address`.
+async fn detour(bed: &TestBed) -> anyhow::Result<(Address, String, TcpListener)> {
+    let _schema = postgres(bed).await?;
+    let mut address = Reader::new(bed.env())
         .address("ORDERLY_STOCK_DATABASE", &["postgres"])
         .ok_or_else(|| anyhow::anyhow!("no database"))?;
     let server = format!("{}:{}", address.host(), address.url.port().unwrap_or(5432));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let mut misspelled = address.clone();
     let port = listener.local_addr()?.port();
-    misspelled.url.set_port(Some(port)).map_err(|()| anyhow::anyhow!("no port"))?;
+    address.url.set_port(Some(port)).map_err(|()| anyhow::anyhow!("no port"))?;
+    Ok((address, server, listener))
+}
+
+/// The first flight of a batch sends its claims before `BEGIN` is answered. Had that failed, they would be
+/// committed one by one, and messages that nobody has processed would be duplicates for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_that_no_transaction_holds_are_not_made() -> anyhow::Result<()> {
+    let bed = TestBed::new()?;
+    let (address, server, listener) = detour(&bed).await?;
+    let mut direct = address.clone();
+    let port = server.rsplit(':').next().and_then(|port| port.parse().ok());
+    direct.url.set_port(port).map_err(|()| anyhow::anyhow!("no port"))?;
     let proxy = tokio::spawn(misspell(listener, server));
 
-    let mut unit = on(&misspelled)?.begin().await?;
-    let cause = Cause { source: "client", id: "a".to_owned() };
-    let claims = [Claim { cause, kind: "stock.adjust.v1", body_hash: [1; 32] }];
-    let entered = unit.enter(SystemEntropy.uuid(), &claims, &BTreeSet::new()).await;
+    let mut unit = on(&address)?.begin().await?;
+    let entered = unit.enter(SystemEntropy.uuid(), &[claim("a", 1)], &BTreeSet::new()).await;
     let error = entered.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains("BEGUN"), "{error}");
     unit.rollback().await;
 
-    let kept = client(&address, "test").await?;
+    let kept = client(&direct, "test").await?;
     let count: i64 = kept.query_one("SELECT count(*) FROM inbox", &[]).await?.get(0);
     assert_eq!(count, 0, "a claim without a transaction was kept");
+    proxy.abort();
+    Ok(())
+}
+
+/// One statement is a whole transaction: it may be done, and nobody hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_done_and_not_heard_is_unknown_and_then_known() -> anyhow::Result<()> {
+    let bed = TestBed::new()?;
+    let (address, server, listener) = detour(&bed).await?;
+    let proxy = tokio::spawn(swallow(listener, server));
+    let store = on(&address)?;
+
+    let unit = store.begin().await?;
+    let nothing = States::new(BTreeSet::from(["x".to_owned()]), BTreeMap::new());
+    let addition = arrival(cause("a"), "x", 1);
+    let work = fold(&Counters, SystemEntropy.uuid(), &[&addition], nothing).work;
+    let left = unit.leave_new(&[claim("a", 1)], &work).await;
+    assert!(matches!(left, Err(StoreError::Unknown(_))), "{left:?}");
+
+    let mut unit = store.begin().await?;
+    let standings = unit.claim(SystemEntropy.uuid(), &[claim("a", 1)]).await?;
+    assert!(matches!(&standings[..], [Standing::Known { unsent, .. }] if unsent.len() == 1));
+    unit.rollback().await;
     proxy.abort();
     Ok(())
 }

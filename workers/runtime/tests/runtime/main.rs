@@ -9,6 +9,7 @@ mod limits;
 mod metrics;
 mod migration;
 mod plans;
+mod presumption;
 mod session;
 mod store;
 mod stores;

@@ -57,16 +57,16 @@ conforms!(
     the_census_counts_what_waits_and_what_is_late,
 );
 
-fn cause(id: &str) -> Cause {
+pub(crate) fn cause(id: &str) -> Cause {
     Cause { source: "client", id: id.to_owned() }
 }
 
-fn claim(id: &str, body: u8) -> Claim {
+pub(crate) fn claim(id: &str, body: u8) -> Claim {
     Claim { cause: cause(id), kind: "stock.adjust.v1", body_hash: [body; 32] }
 }
 
 /// Claims and processes additions as the loop does; the standings.
-async fn process<S: Store<Counters>>(
+pub(crate) async fn process<S: Store<Counters>>(
     store: &S,
     additions: &[(&str, &str, i64)],
     change: impl FnOnce(&mut Work<Counters>),
@@ -207,7 +207,7 @@ async fn what_is_not_there_is_not_changed_and_the_rest_does_not_happen(
 }
 
 /// Nothing of the transaction that claimed `id` is there: not its claim, and not what it did to a state.
-async fn expect_nothing_of(
+pub(crate) async fn expect_nothing_of(
     store: &impl Store<Counters>,
     id: &str,
     (name, value): (&str, Option<i64>),

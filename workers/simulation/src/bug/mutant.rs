@@ -54,6 +54,10 @@ impl<D: Buggy> Domain for Mutant<D> {
         D::keys(input)
     }
 
+    fn opens(input: &D::Input) -> bool {
+        D::opens(input)
+    }
+
     fn participant(step: &str) -> Option<&'static str> {
         D::participant(step)
     }

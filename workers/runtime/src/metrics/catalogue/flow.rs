@@ -60,7 +60,7 @@ pub static CONFLICTS: Metric = counter(
     "orderly_transaction_conflicts_total",
     "transactions",
     &[BATCHED_QUEUE],
-    "Transactions tried again because another was in the way.",
+    "Transactions tried again because another was in the way, or because not all of the batch was new.",
 );
 
 /// From sent to taken in hand.
