@@ -6,7 +6,7 @@ use orderly_contracts::{Reason, Refusal};
 use uuid::Uuid;
 
 use crate::batch::Candidate;
-use crate::domain::{Arrival, Cause, Domain, States};
+use crate::domain::{Cause, Domain, States};
 use crate::message::Outgoing;
 use crate::reception::Content;
 use crate::store::{Claim, Entered, Standing, StoreError, Unit, all_fresh};
@@ -34,37 +34,23 @@ impl Claimed {
     }
 }
 
-/// The copies of each message among `candidates`, by index.
-pub(crate) fn copies<D: Domain>(candidates: &[Candidate<D>]) -> BTreeMap<&Cause, Vec<usize>> {
-    let mut copies: BTreeMap<&Cause, Vec<usize>> = BTreeMap::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        copies.entry(&candidate.content.arrival.cause).or_default().push(index);
-    }
-    copies
+/// A claim for each of these messages, no two of which are the same, in one order for all workers.
+pub(crate) fn claims<'a, I: 'a>(contents: impl Iterator<Item = &'a Content<I>>) -> Vec<Claim> {
+    let claim = |Content { arrival, body_hash }: &Content<I>| Claim {
+        cause: arrival.cause.clone(),
+        kind: arrival.kind,
+        body_hash: *body_hash,
+    };
+    let mut claims: Vec<Claim> = contents.map(claim).collect();
+    claims.sort_unstable_by(|one, other| one.cause.cmp(&other.cause));
+    claims
 }
 
-/// A claim for each message, in one order for all workers, by its first copy.
-pub(crate) fn claims<D: Domain>(
-    candidates: &[Candidate<D>],
-    copies: &BTreeMap<&Cause, Vec<usize>>,
-) -> Vec<Claim> {
-    copies.values().map(|indices| claim_of(&candidates[indices[0]].content)).collect()
-}
-
-/// A claim for a message that says this.
-pub(crate) fn claim_of<I>(content: &Content<I>) -> Claim {
-    let Content { arrival, body_hash } = content;
-    Claim { cause: arrival.cause.clone(), kind: arrival.kind, body_hash: *body_hash }
-}
-
-/// The keys of everything that `candidates` may concern.
-pub(crate) fn keys<D: Domain>(candidates: &[Candidate<D>]) -> BTreeSet<D::Key> {
-    candidates.iter().flat_map(|candidate| D::keys(&candidate.content.arrival.input)).collect()
-}
-
-/// What arrived with `candidates`.
-pub(crate) fn arrivals<D: Domain>(candidates: &[Candidate<D>]) -> Vec<&Arrival<D::Input>> {
-    candidates.iter().map(|candidate| &candidate.content.arrival).collect()
+/// The keys of everything that these messages may concern.
+pub(crate) fn keys<'a, D: Domain>(
+    contents: impl Iterator<Item = &'a Content<D::Input>>,
+) -> BTreeSet<D::Key> {
+    contents.flat_map(|content| D::keys(&content.arrival.input)).collect()
 }
 
 /// Claims every candidate's id, in one order for all workers, and loads the states concerned. The body
@@ -74,16 +60,20 @@ pub(crate) async fn claim<D: Domain, U: Unit<D>>(
     batch: Uuid,
     candidates: &[Candidate<D>],
 ) -> Result<(Claimed, States<D>), StoreError> {
-    let copies = copies(candidates);
-    let claims = claims(candidates, &copies);
+    let mut copies: BTreeMap<&Cause, Vec<usize>> = BTreeMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        copies.entry(&candidate.content.arrival.cause).or_default().push(index);
+    }
+    let first = |indices: &[usize]| &candidates[indices[0]].content;
+    let claims = claims(copies.values().map(|indices| first(indices)));
     // Those of copies as well: which of them are new is only known when all is here.
-    let keys = keys(candidates);
+    let keys = keys::<D>(candidates.iter().map(|candidate| &candidate.content));
     let Entered { standings, states } = unit.enter(batch, &claims, &keys).await?;
     let mut claimed = Claimed { has_known: !all_fresh(&standings), ..Claimed::default() };
     for (standing, indices) in standings.into_iter().zip(copies.into_values()) {
         let mut is_fresh = standing == Standing::Fresh;
         let (right, mut unsent) = match standing {
-            Standing::Fresh => (candidates[indices[0]].content.body_hash, vec![]),
+            Standing::Fresh => (first(&indices).body_hash, vec![]),
             Standing::Known { body_hash, unsent } => (body_hash, unsent),
         };
         for index in indices {

@@ -3,20 +3,24 @@
 //! Nearly always that is so. Then a batch needs no answer to its claims before it is decided, and one that
 //! opens everything it concerns needs no states either: both are told by saving, which fails if it was wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use crate::batch::Candidate;
-use crate::claims::{arrivals, copies, keys};
-use crate::domain::{Domain, States};
+use crate::claims::keys;
+use crate::domain::{Cause, Domain, States};
 use crate::fold::{Folded, fold};
 
 /// Whether `candidates` are presumably all new: none came back, and no two are copies of one message.
 pub(crate) fn are_new<D: Domain>(candidates: &[Candidate<D>]) -> bool {
     !candidates.is_empty()
         && candidates.iter().all(|candidate| candidate.delivery.returns == 0)
-        && copies(candidates).len() == candidates.len()
+        && causes(candidates).len() == candidates.len()
+}
+
+fn causes<D: Domain>(candidates: &[Candidate<D>]) -> BTreeSet<&Cause> {
+    candidates.iter().map(|candidate| &candidate.content.arrival.cause).collect()
 }
 
 /// What new `candidates` come to if all of them are openings, and there is nothing yet that they open.
@@ -29,9 +33,11 @@ pub(crate) fn of_openings<D: Domain>(
     if !candidates.iter().all(|candidate| D::opens(&candidate.content.arrival.input)) {
         return None;
     }
-    let keys = keys(candidates);
+    let contents = candidates.iter().map(|candidate| &candidate.content);
+    let keys = keys::<D>(contents.clone());
     let nothing = States::new(keys.clone(), BTreeMap::new());
-    let folded = fold(domain, batch, &arrivals(candidates), nothing);
+    let arrivals: Vec<_> = contents.map(|content| &content.arrival).collect();
+    let folded = fold(domain, batch, &arrivals, nothing);
     let created = folded.work.changes.created.iter().map(|(key, _)| key);
     // One that leaves no effect is no opening after all: what that means is the caller's.
     let is_noticed = created.eq(&keys) || !folded.work.disclaimed.is_empty();

@@ -1,6 +1,5 @@
 //! One transaction over a batch: with care, asking what is known, or presuming that nothing is.
 
-use std::collections::BTreeSet;
 use std::iter::zip;
 
 use orderly_contracts::Refusal;
@@ -8,7 +7,7 @@ use uuid::Uuid;
 
 use crate::account::Account;
 use crate::batch::{Candidate, Processor};
-use crate::claims::{Claimed, arrivals, claim, claim_of, claims, copies, keys};
+use crate::claims::{Claimed, claim, claims, keys};
 use crate::clock::Micros;
 use crate::convoy;
 use crate::domain::{Domain, States};
@@ -16,7 +15,7 @@ use crate::fold::{Fate, Folded, fold};
 use crate::message::Outgoing;
 use crate::metrics;
 use crate::presumption;
-use crate::store::{Claim, Entered, Store, StoreError, Unit, Work, all_fresh, give_up};
+use crate::store::{Entered, Store, StoreError, Unit, Work, all_fresh, give_up};
 use crate::unnoted::Unnoted;
 
 /// A committed transaction.
@@ -79,12 +78,9 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         fresh: &[usize],
     ) -> Result<(S::Unit, States<D>), StoreError> {
         let contents = fresh.iter().map(|index| &candidates[*index].content);
-        let mut claims: Vec<Claim> = contents.clone().map(claim_of).collect();
-        claims.sort_by(|one, other| one.cause.cmp(&other.cause));
-        let keys: BTreeSet<D::Key> =
-            contents.flat_map(|content| D::keys(&content.arrival.input)).collect();
+        let keys = keys::<D>(contents.clone());
         let mut unit = self.store.begin().await?;
-        match unit.enter(batch, &claims, &keys).await {
+        match unit.enter(batch, &claims(contents), &keys).await {
             Ok(Entered { standings, states }) if all_fresh(&standings) => {
                 Ok((unit, States::new(keys, states)))
             }
@@ -134,16 +130,18 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         began: Micros,
     ) -> Result<Option<Folded<D>>, StoreError> {
         let batch = self.entropy.uuid();
+        let contents = candidates.iter().map(|candidate| &candidate.content);
         let mut unit = self.store.begin().await?;
         let mut folded = match presumption::of_openings(&*self.domain, batch, candidates) {
             Some(folded) => folded,
             None => {
-                let keys = keys(candidates);
+                let keys = keys::<D>(contents.clone());
                 let states = match unit.load(&keys).await {
                     Ok(states) => States::new(keys, states),
                     Err(error) => return Err(give_up(unit, error).await),
                 };
-                fold(&*self.domain, batch, &arrivals(candidates), states)
+                let arrivals: Vec<_> = contents.clone().map(|content| &content.arrival).collect();
+                fold(&*self.domain, batch, &arrivals, states)
             }
         };
         if !folded.work.disclaimed.is_empty() {
@@ -151,7 +149,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
             return Ok(None);
         }
         complete(&mut folded.work, out, began);
-        unit.leave_new(&claims(candidates, &copies(candidates)), &folded.work).await?;
+        unit.leave_new(&claims(contents), &folded.work).await?;
         forget_noted(&folded.work, out);
         Ok(Some(folded))
     }

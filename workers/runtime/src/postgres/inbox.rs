@@ -17,8 +17,8 @@ pub(super) fn set_batch(batch: Uuid) -> String {
     format!("SET LOCAL orderly.batch = '{batch}'")
 }
 
-/// It is sent in one flight with `BEGIN` and [`set_batch`]. Had these failed, claims would be committed that nobody keeps: so
-/// they are made inside the transaction of their batch, or not at all.
+/// It is sent in one flight with `BEGIN` and [`set_batch`]. Had these failed, claims would be committed that
+/// nobody keeps: so they are made inside the transaction of their batch, or not at all.
 const CLAIM: &str = "
     INSERT INTO inbox (source, message_id, kind, body_hash, batch)
     SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]), $5::uuid

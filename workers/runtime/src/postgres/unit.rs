@@ -13,7 +13,7 @@ use crate::postgres::write::{Write, write};
 use crate::postgres::{inbox, outbox, timers};
 use crate::store::{Claim, Entered, Standing, StoreError, Unit, Work};
 
-const BEGIN: &str = "BEGIN; ";
+const BEGIN: &str = "BEGIN";
 
 /// A transaction on a connection of the pool, in two round trips: what it begins with, and what it
 /// leaves; or with the second alone. It is begun with the first thing that is asked of it.
@@ -43,15 +43,12 @@ impl<T> PgUnit<T> {
         outcome
     }
 
-    /// Begins, unless it has begun, and says `also`.
-    async fn begun(&mut self, also: &str) -> Result<(), StoreError> {
-        let begin = if self.has_begun { "" } else { BEGIN };
-        self.has_begun = true;
-        let said = format!("{begin}{also}");
-        let outcome = match said.is_empty() {
-            true => Ok(()),
-            false => self.connection.session().command(&said).await,
-        };
+    /// Begins, unless it has begun.
+    async fn begun(&mut self) -> Result<(), StoreError> {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return Ok(());
+        }
+        let outcome = self.connection.session().command(BEGIN).await;
         self.note(outcome)
     }
 
@@ -111,9 +108,10 @@ impl<T> PgUnit<T> {
 
 impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
     async fn claim(&mut self, batch: Uuid, claims: &[Claim]) -> Result<Vec<Standing>, StoreError> {
-        self.begun(&inbox::set_batch(batch)).await?;
+        self.begun().await?;
         let session = self.connection.session();
         let outcome = async {
+            session.command(&inbox::set_batch(batch)).await?;
             let rows = inbox::claim(session, batch, claims).await?;
             inbox::standings(session, claims, &rows).await
         }
@@ -139,7 +137,7 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
     }
 
     async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
-        self.begun("").await?;
+        self.begun().await?;
         let outcome = match writes_of::<D, T>(work) {
             Ok(writes) => write(self.connection.session(), writes).await,
             Err(error) => Err(error),
@@ -209,7 +207,7 @@ async fn enter<D: Domain, T: Tables<D>>(
     claims: &[Claim],
     keys: &BTreeSet<D::Key>,
 ) -> Result<Entered<D>, StoreError> {
-    let begin = format!("{BEGIN}{}", inbox::set_batch(batch));
+    let begin = format!("{BEGIN}; {}", inbox::set_batch(batch));
     let ((), states, rows) = tokio::try_join!(
         biased;
         session.command(&begin),
