@@ -3,9 +3,10 @@
 //! Whoever reads it may be slow or stopped, and then a pipe is full. So a thread of its own writes
 //! it: the others hand their lines over without waiting, and what does not fit is counted.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -17,6 +18,9 @@ use crate::metrics;
 
 /// The most lines that wait to be written; at some hundred bytes each, a megabyte or two.
 const LINES_WAITING: usize = 4_096;
+/// How long lines gather after others were written. To wake a thread for each would cost a worker as much as
+/// all else that it does about the line.
+const REST: Duration = Duration::from_millis(50);
 
 /// How the log looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,7 +73,7 @@ pub fn begin(format: LogFormat, filter: &LogFilter) {
         .buffered_lines_limit(LINES_WAITING)
         .lossy(true)
         .thread_name("log")
-        .finish(io::stdout());
+        .finish(Gathering(BufWriter::new(io::stdout())));
     DROPPED.get_or_init(|| writer.error_counter());
     *GUARD.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
     // Libraries log what they handle: a returned message with its body, a login with its password.
@@ -86,6 +90,25 @@ pub fn begin(format: LogFormat, filter: &LogFilter) {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panicked");
     }));
+}
+
+/// Writes lines together, and rests after that: whoever hands one over meanwhile wakes nobody.
+struct Gathering<W: Write>(BufWriter<W>);
+
+impl<W: Write> Write for Gathering<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    /// Called when no more lines wait.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.0.buffer().is_empty() {
+            return Ok(());
+        }
+        self.0.flush()?;
+        std::thread::sleep(REST);
+        Ok(())
+    }
 }
 
 /// Once it is dropped, what was logged is written, and the log is over.
