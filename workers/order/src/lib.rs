@@ -137,8 +137,11 @@ impl Domain for Order {
         vec![input.order_id().clone()]
     }
 
-    fn opens(input: &Input) -> bool {
-        matches!(input, Input::Place(_))
+    fn opens(input: &Input) -> Vec<OrderId> {
+        match input {
+            Input::Place(place) => vec![place.order_id.clone()],
+            _ => vec![],
+        }
     }
 
     fn meter(entry: &Entry) {

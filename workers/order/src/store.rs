@@ -25,12 +25,18 @@ use crate::saga::{Owed, Stage, Undoing};
 #[derive(Debug, Clone, Copy)]
 pub struct OrderTables;
 
-const LOAD: &str = "
+macro_rules! look {
+    () => {
+        "
     SELECT order_id, customer_id, currency, payment_token, lines::text AS lines, total,
            (extract(epoch FROM placed_at) * 1000000)::bigint AS placed_at,
            status, version, reason, round, owes_release, owes_refund, refunded,
            (extract(epoch FROM ended_at) * 1000000)::bigint AS ended_at
-    FROM orders WHERE order_id = ANY($1::text[]) ORDER BY order_id FOR UPDATE";
+    FROM orders WHERE order_id = ANY($1::text[]) ORDER BY order_id"
+    };
+}
+const LOOK: &str = look!();
+const LOAD: &str = concat!(look!(), " FOR UPDATE");
 
 const CREATE: &str = "
     INSERT INTO orders (order_id, customer_id, currency, payment_token, lines, total, placed_at,
@@ -74,15 +80,21 @@ const OPEN: &str = "
     WHERE ended_at IS NULL GROUP BY status";
 
 impl Tables<Order> for OrderTables {
+    /// Each change of an order leaves its version in the history, whose key it is.
+    const VERSIONED: bool = true;
+
     async fn load(
         session: Session<'_>,
         keys: &BTreeSet<OrderId>,
     ) -> Result<BTreeMap<OrderId, Saga>, StoreError> {
-        if keys.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let ids: Vec<&str> = keys.iter().map(OrderId::as_str).collect();
-        session.query(LOAD, &[&ids]).await?.iter().map(read).collect()
+        find(session, LOAD, keys).await
+    }
+
+    async fn look(
+        session: Session<'_>,
+        keys: &BTreeSet<OrderId>,
+    ) -> Result<BTreeMap<OrderId, Saga>, StoreError> {
+        find(session, LOOK, keys).await
     }
 
     fn save<'a>(changes: &'a Changes<Order>, entries: &'a [Entry]) -> Vec<Write<'a>> {
@@ -93,6 +105,19 @@ impl Tables<Order> for OrderTables {
     async fn census(session: Session<'_>, _: bool) -> Result<Vec<Reading>, StoreError> {
         open(session).await
     }
+}
+
+/// The orders under `keys`, as `sql` finds them.
+async fn find(
+    session: Session<'_>,
+    sql: &'static str,
+    keys: &BTreeSet<OrderId>,
+) -> Result<BTreeMap<OrderId, Saga>, StoreError> {
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<&str> = keys.iter().map(OrderId::as_str).collect();
+    session.query(sql, &[&ids]).await?.iter().map(read).collect()
 }
 
 /// The orders that have not ended, by their status.

@@ -70,8 +70,11 @@ impl Domain for Payment {
         vec![input.order().clone()]
     }
 
-    fn opens(input: &Input) -> bool {
-        matches!(input, Input::Charge(_))
+    fn opens(input: &Input) -> Vec<OrderId> {
+        match input {
+            Input::Charge(command) => vec![command.order_id.clone()],
+            _ => vec![],
+        }
     }
 
     /// The side to which money came tells of the movement.

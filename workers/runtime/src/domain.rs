@@ -43,11 +43,11 @@ pub trait Domain: Send + Sync + Sized + 'static {
     /// The keys of all states that [`decide`](Self::decide) may look at.
     fn keys(input: &Self::Input) -> Vec<Self::Key>;
 
-    /// Whether this is usually the first that is heard of what is under its keys. Such inputs are decided as
-    /// if nothing were there, and saved without asking; only where that fails they are decided with care.
-    fn opens(input: &Self::Input) -> bool {
+    /// Those of its keys under which an input usually is the first to put something. It is decided as if nothing
+    /// were there, and saved without asking; only where that fails it is decided with care.
+    fn opens(input: &Self::Input) -> Vec<Self::Key> {
         let _ = input;
-        false
+        vec![]
     }
 
     /// The queue whose waiting messages are older than any timer: a deadline must not fire while

@@ -103,7 +103,7 @@ impl<D: Domain> Clone for Work<D> {
 pub struct Changes<D: Domain> {
     /// States under keys that had none.
     pub created: Vec<(D::Key, D::State)>,
-    /// States under keys that had one, which this transaction holds locked.
+    /// States under keys that had one, which this transaction holds locked, or looked at.
     pub updated: Vec<(D::Key, D::State)>,
 }
 
@@ -218,6 +218,15 @@ pub trait Unit<D: Domain>: Send + 'static {
         keys: &BTreeSet<D::Key>,
     ) -> impl Future<Output = Result<BTreeMap<D::Key, D::State>, StoreError>> + Send;
 
+    /// Loads what [`Unit::leave_new`] will be about, as [`Unit::load`] does. A store whose saving fails where a state
+    /// was changed since it was loaded needs no locks for that.
+    fn look(
+        &mut self,
+        keys: &BTreeSet<D::Key>,
+    ) -> impl Future<Output = Result<BTreeMap<D::Key, D::State>, StoreError>> + Send {
+        self.load(keys)
+    }
+
     /// Saves what the batch leaves behind.
     fn save(&mut self, work: &Work<D>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
@@ -257,8 +266,9 @@ pub trait Unit<D: Domain>: Send + 'static {
     }
 
     /// Claims what is presumably all new, and then does as [`Unit::leave`] does; a conflict if some of it is
-    /// known. No claim of it may be one to give back. It may be the first that is asked of a transaction; a store
-    /// that is far away can do all of it in one round trip.
+    /// known, or a state that it changes is not as it was [looked at](Unit::look). No claim of it may be one to give
+    /// back. It may be the first that is asked of a transaction; a store that is far away can do all of it in one
+    /// round trip.
     fn leave_new(
         mut self,
         claims: &[Claim],

@@ -1,5 +1,6 @@
 //! One transaction over a batch: with care, asking what is known, or presuming that nothing is.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::zip;
 
 use orderly_contracts::Refusal;
@@ -121,8 +122,7 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         }
     }
 
-    /// What was decided and saved; nothing where claims would have to be given back, for only claims
-    /// that are kept tell whether a message was new.
+    /// What was decided and saved; nothing where saving would not tell that it was presumed wrongly.
     async fn transact_as_new(
         &self,
         candidates: &[Candidate<D>],
@@ -132,19 +132,19 @@ impl<D: Domain, S: Store<D>> Processor<D, S> {
         let batch = self.entropy.uuid();
         let contents = candidates.iter().map(|candidate| &candidate.content);
         let mut unit = self.store.begin().await?;
-        let mut folded = match presumption::of_openings(&*self.domain, batch, candidates) {
-            Some(folded) => folded,
-            None => {
-                let keys = keys::<D>(contents.clone());
-                let states = match unit.load(&keys).await {
-                    Ok(states) => States::new(keys, states),
-                    Err(error) => return Err(give_up(unit, error).await),
-                };
-                let arrivals: Vec<_> = contents.clone().map(|content| &content.arrival).collect();
-                fold(&*self.domain, batch, &arrivals, states)
-            }
+        let keys = keys::<D>(contents.clone());
+        let openings = presumption::openings(candidates);
+        let sought: BTreeSet<_> = keys.difference(&openings).cloned().collect();
+        let states = match sought.is_empty() {
+            true => BTreeMap::new(),
+            false => match unit.look(&sought).await {
+                Ok(states) => states,
+                Err(error) => return Err(give_up(unit, error).await),
+            },
         };
-        if !folded.work.disclaimed.is_empty() {
+        let arrivals: Vec<_> = contents.clone().map(|content| &content.arrival).collect();
+        let mut folded = fold(&*self.domain, batch, &arrivals, States::new(keys, states));
+        if !presumption::is_put_to_the_test(&folded.work, &openings) {
             unit.rollback().await;
             return Ok(None);
         }

@@ -87,6 +87,13 @@ impl Domain for Stock {
         }
     }
 
+    fn opens(input: &Input) -> Vec<Key> {
+        match input {
+            Input::Reserve(order, _) => vec![Key::Reservation(order.clone())],
+            _ => vec![],
+        }
+    }
+
     /// Confirmed goods stay reserved until they are booked out, and an order that is called off can
     /// wait a moment.
     const UNHURRIED: Option<&'static str> = Some(STOCK_SETTLE);

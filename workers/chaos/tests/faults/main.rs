@@ -5,3 +5,4 @@ mod crashes;
 mod database;
 mod network;
 mod support;
+mod versions;

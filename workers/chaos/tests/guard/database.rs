@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orderly_chaos::proxy::{Label, Passed, Way};
 
-/// A transaction, from the word that begins it until the connection is idle again; a statement that claims
-/// messages is one by itself.
+/// What a batch asks of the database: a transaction, from the word that begins it until the connection is idle
+/// again; or by itself a statement that claims messages, together with one before it that looks at orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Transaction {
     /// Statements executed, by the server's word.
@@ -18,6 +18,7 @@ pub(crate) struct Transaction {
     pub(crate) commits: usize,
     has_begun: bool,
     claims: bool,
+    looks: bool,
 }
 
 /// All that was said on all connections.
@@ -43,6 +44,8 @@ struct Connection {
     prepared: BTreeSet<String>,
     /// The names of prepared statements that claim messages.
     claiming: BTreeSet<Vec<u8>>,
+    /// The names of those that look at orders, and lock none.
+    looking: BTreeSet<Vec<u8>>,
     repeated: BTreeSet<String>,
     runs_transactions: bool,
 }
@@ -89,9 +92,16 @@ impl Connection {
                 if text.contains("INTO inbox") {
                     self.claiming.insert(string(bytes, 0));
                 }
+                if text.contains("FROM orders WHERE") && !text.contains("FOR UPDATE") {
+                    self.looking.insert(string(bytes, 0));
+                }
             }
             // Which portal it is for, and by what name the statement was prepared.
-            b'B' => self.current.claims |= self.claiming.contains(&string(bytes, 1)),
+            b'B' => {
+                let name = string(bytes, 1);
+                self.current.claims |= self.claiming.contains(&name);
+                self.current.looks |= self.looking.contains(&name);
+            }
             _ => {}
         }
     }
@@ -112,10 +122,12 @@ impl Connection {
                 self.is_speaking &= self.owed > 0;
                 // `ReadyForQuery` says whether a transaction is open.
                 let is_idle = bytes.last() == Some(&b'I');
-                if is_idle && self.owed == 0 {
-                    self.runs_transactions |= self.current.claims;
-                    let is_implicit = self.current.claims && !self.current.has_begun;
-                    self.current.commits += usize::from(is_implicit);
+                let Transaction { has_begun, claims, looks, .. } = self.current;
+                // What was looked at is about to be saved.
+                let goes_on = looks && !claims && !has_begun;
+                if is_idle && self.owed == 0 && !goes_on {
+                    self.runs_transactions |= claims;
+                    self.current.commits += usize::from(claims && !has_begun);
                     return Some(std::mem::take(&mut self.current));
                 }
             }
@@ -170,7 +182,7 @@ mod tests {
                 prepares: 0,
                 commits: 1,
                 has_begun: true,
-                claims: false,
+                ..Transaction::default()
             };
             assert_eq!(conversation(&lines).transactions, [expected]);
         }
@@ -189,6 +201,18 @@ mod tests {
             ..Transaction::default()
         };
         assert_eq!(heard.transactions, [expected.clone(), expected]);
+        assert_eq!(heard.beside, 0);
+    }
+
+    #[test]
+    fn what_is_looked_at_before_belongs_to_it() {
+        let look = [">PSELECT status FROM orders WHERE true", ">D", ">S", "<1", "<ZI"];
+        let claim = [">PINSERT INTO inbox", ">D", ">S", "<1", "<ZI"];
+        let execute = [">B", ">E", ">S", "<CSELECT 1", "<ZI"];
+        // Here both have one name: what is prepared last under it looks and claims.
+        let heard = conversation(&[&look[..], &execute, &claim, &execute, &execute].concat());
+        let parts = heard.transactions.iter().map(|one| (one.statements, one.trips, one.commits));
+        assert_eq!(parts.collect::<Vec<_>>(), [(2, 3, 1), (1, 1, 1)]);
         assert_eq!(heard.beside, 0);
     }
 

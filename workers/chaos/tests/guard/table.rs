@@ -5,7 +5,7 @@
 
 /// What a batch costs when it is one of many, whatever its size.
 ///
-/// In the database, from the word that begins its transaction to the answer that ends it: how many
+/// In the database, from the word that begins it there to the answer that ends it: how many
 /// statements are executed, how often the worker waits for answers, how many statements it prepares,
 /// how often the database commits. At the broker: how often the worker waits for confirms; and how
 /// many messages it publishes for each one of the batch. A lane notes that batches are out for eight of
@@ -14,11 +14,11 @@
 pub(crate) const BATCH: &str = "
 step                       statements  trips  prepares  commits  waits  publishes
 order.place.v1                      1      1         0        1      1          1
-stock.reserved.v1                   4      2         0        1      1          1
-payment.charged.v1 in 200           4      3         1        1      1          1
-payment.charged.v1 in 50            4      2         0        1      1          1
-payment.charged.v1 in 1             4      2         0        1      1          1
-stock.reserve.v1                    5      2         0        1      1          1
+stock.reserved.v1                   2      2         0        1      1          1
+payment.charged.v1 in 200           2      3         1        1      1          1
+payment.charged.v1 in 50            2      2         0        1      1          1
+payment.charged.v1 in 1             2      2         0        1      1          1
+stock.reserve.v1                    4      2         0        1      1          1
 order.confirmed.v1                  5      2         0        1      0          0
 payment.charge.v1                   1      1         0        1      1          1
 ";

@@ -11,7 +11,7 @@ use crate::postgres::session::Session;
 use crate::postgres::tables::Tables;
 use crate::postgres::write::{Write, write};
 use crate::postgres::{inbox, outbox, timers};
-use crate::store::{Claim, Entered, Standing, StoreError, Unit, Work};
+use crate::store::{Changes, Claim, Entered, Standing, StoreError, Unit, Work};
 
 const BEGIN: &str = "BEGIN";
 
@@ -136,6 +136,22 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
         self.note(outcome)
     }
 
+    async fn look(
+        &mut self,
+        keys: &BTreeSet<D::Key>,
+    ) -> Result<BTreeMap<D::Key, D::State>, StoreError> {
+        if !T::VERSIONED || self.has_begun {
+            return self.load(keys).await;
+        }
+        let outcome = match T::look(self.connection.session(), keys).await {
+            Err(StoreError::Unavailable(_)) if self.renew().await? => {
+                T::look(self.connection.session(), keys).await
+            }
+            outcome => outcome,
+        };
+        self.note(outcome)
+    }
+
     async fn save(&mut self, work: &Work<D>) -> Result<(), StoreError> {
         self.begun().await?;
         let outcome = match writes_of::<D, T>(work) {
@@ -179,11 +195,21 @@ impl<D: Domain, T: Tables<D>> Unit<D> for PgUnit<T> {
 
     async fn leave_new(self, claims: &[Claim], work: &Work<D>) -> Result<(), StoreError> {
         self.expect_sound()?;
-        let mut writes = vec![inbox::claim_new(work.batch, claims)];
-        writes.extend(writes_of::<D, T>(work)?);
+        let mut writes = writes_of::<D, T>(work)?;
+        let claim = inbox::claim_new(work.batch, claims);
         if self.has_begun {
+            writes.insert(0, claim);
             return self.write_and_commit(writes).await;
         }
+        let Changes { created, updated } = &work.changes;
+        // Who creates a state that is there waits for whoever is changing it. Two batches that hold what the other
+        // creates would wait for ever, so none creates with changes in hand that it did not lock before.
+        if !created.is_empty() && !updated.is_empty() {
+            return Err(StoreError::Conflict("some is created, some changed unlocked".to_owned()));
+        }
+        // What was only looked at is locked before anything is claimed, as what is loaded is.
+        let place = writes.iter().rposition(Write::changes).map_or(0, |last| last + 1);
+        writes.insert(place, claim);
         // One statement is a transaction by itself.
         let written = write(self.connection.session(), writes).await;
         self.end(written).await

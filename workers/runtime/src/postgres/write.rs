@@ -3,6 +3,8 @@
 //! The server answers each statement by itself, and each answer wakes the worker. With few messages in a
 //! batch that costs more than the rows do.
 
+use std::fmt::{self, Write as _};
+
 use tokio_postgres::types::ToSql;
 
 use crate::postgres::session::Session;
@@ -52,7 +54,15 @@ impl<'a> Write<'a> {
         self.touches_all = true;
         self
     }
+
+    /// Whether it changes rows that are there.
+    pub(super) fn changes(&self) -> bool {
+        self.touches_all && !self.is_empty
+    }
 }
+
+/// More than most statements are long, so that each is put together in one piece of memory.
+const LENGTH: usize = 6_000;
 
 /// A column: what `of` gives for each of `rows`.
 pub fn each<'a, T, C>(rows: &'a [T], of: impl Fn(&'a T) -> C) -> Vec<C> {
@@ -74,31 +84,43 @@ pub async fn write(session: Session<'_>, mut writes: Vec<Write<'_>>) -> Result<(
 /// is selected is how many rows each touched, one after the other: a write that nobody asks for is done
 /// at the end, and the last of them first.
 fn joined(writes: &[Write<'_>]) -> String {
-    let (mut parts, mut counts) = (Vec::new(), Vec::new());
+    let (mut sql, mut counts) = (String::with_capacity(LENGTH), String::new());
     let mut before = 0;
-    for (place, write) in writes.iter().enumerate() {
-        parts.push(format!("write_{place} AS ({} RETURNING 1)", renumbered(write.sql, before)));
-        let count = format!("(SELECT count(*) FROM write_{place})");
-        counts.push(match write.touches_all {
-            true => format!("expect_all({count}, cardinality(${}))", before + 1),
-            false => count,
-        });
-        before += write.columns.len();
+    for (place, Write { sql: part, columns, touches_all, .. }) in writes.iter().enumerate() {
+        let (with, select) = if place == 0 { ("WITH", "SELECT") } else { (",", ",") };
+        push(&mut sql, format_args!("{with} write_{place} AS ("));
+        push_renumbered(&mut sql, part, before);
+        sql.push_str(" RETURNING 1)");
+        let count = format_args!("(SELECT count(*) FROM write_{place})");
+        match touches_all {
+            true => push(
+                &mut counts,
+                format_args!("{select} expect_all({count}, cardinality(${}))", before + 1),
+            ),
+            false => push(&mut counts, format_args!("{select} {count}")),
+        }
+        before += columns.len();
     }
-    format!("WITH {} SELECT {}", parts.join(", "), counts.join(", "))
+    sql.push(' ');
+    sql.push_str(&counts);
+    sql
 }
 
-/// `sql` with `before` added to each number of a column.
-fn renumbered(sql: &str, before: usize) -> String {
-    let mut pieces = sql.split('$');
-    let mut renumbered = pieces.next().unwrap_or_default().to_owned();
+fn push(sql: &mut String, part: fmt::Arguments<'_>) {
+    sql.write_fmt(part).expect("a string takes anything");
+}
+
+/// Adds `part` with `before` added to each number of a column.
+fn push_renumbered(sql: &mut String, part: &str, before: usize) {
+    let mut pieces = part.split('$');
+    sql.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
         let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
         let (number, rest) = piece.split_at(digits);
         let number = number.parse::<usize>().expect("`$` stands before the number of a column");
-        renumbered.push_str(&format!("${}{rest}", number + before));
+        push(sql, format_args!("${}", number + before));
+        sql.push_str(rest);
     }
-    renumbered
 }
 
 #[cfg(test)]

@@ -72,8 +72,10 @@ impl Domain for Counters {
     }
 
     /// Counters are called new when nobody should have heard of them.
-    fn opens(input: &Input) -> bool {
-        Self::about(input).starts_with("new")
+    fn opens(input: &Input) -> Vec<String> {
+        let mut keys = Self::keys(input);
+        keys.retain(|name| name.starts_with("new"));
+        keys
     }
 
     fn decide(&self, arrival: &Arrival<Input>, states: &States<Self>) -> Verdict<Self> {

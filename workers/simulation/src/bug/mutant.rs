@@ -54,7 +54,7 @@ impl<D: Buggy> Domain for Mutant<D> {
         D::keys(input)
     }
 
-    fn opens(input: &D::Input) -> bool {
+    fn opens(input: &D::Input) -> Vec<D::Key> {
         D::opens(input)
     }
 
