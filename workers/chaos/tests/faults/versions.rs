@@ -25,7 +25,7 @@ use tokio_postgres::Client;
 /// Longer than any test waits.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The orders of a database, and a way to look into it.
+/// The orders of the bed's database, and a way to look into it.
 async fn orders(bed: &TestBed) -> Result<(PgStore<OrderTables>, Client)> {
     let address = Reader::new(bed.env())
         .address("ORDERLY_ORDER_DATABASE", &["postgres"])
@@ -52,7 +52,7 @@ fn the_order() -> Result<BTreeSet<OrderId>> {
     Ok(BTreeSet::from([OrderId::new("o").map_err(anyhow::Error::msg)?]))
 }
 
-/// Looks at the order. What is left then is what follows from it and a message of this `kind`.
+/// A transaction that has looked at the order, and what it saw.
 async fn look<S: Store<Order>>(store: &S) -> Result<(S::Unit, States<Order>)> {
     let mut unit = store.begin().await?;
     let keys = the_order()?;
@@ -60,6 +60,7 @@ async fn look<S: Store<Order>>(store: &S) -> Result<(S::Unit, States<Order>)> {
     Ok((unit, States::new(keys, states)))
 }
 
+/// Leaves what follows from what was seen and from `arrival`.
 async fn leave<U: Unit<Order>>(
     (unit, states): (U, States<Order>),
     arrival: Arrival<Input>,
@@ -72,13 +73,15 @@ fn claim(Arrival { cause, kind, .. }: &Arrival<Input>) -> Claim {
     Claim { cause: cause.clone(), kind, body_hash: [1; 32] }
 }
 
-/// An order that is placed.
-async fn place(store: &PgStore<OrderTables>) -> Result<()> {
+/// A database with one order, which is placed, and a way to look into it. It lasts as long as its bed.
+async fn placed() -> Result<(TestBed, PgStore<OrderTables>, Client)> {
+    let bed = TestBed::new()?;
+    let (store, database) = orders(&bed).await?;
     let lines = json!([{ "sku": "lamp", "quantity": 1, "unit_price": 250 }]);
     let body =
         json!({ "order_id": "o", "lines": lines, "currency": "GBP", "payment_token": "tok_visa" });
-    leave(look(store).await?, arrival(PlaceOrder::KIND, "place", &body)?).await?;
-    Ok(())
+    leave(look(&store).await?, arrival(PlaceOrder::KIND, "place", &body)?).await?;
+    Ok((bed, store, database))
 }
 
 fn reserved() -> Result<Arrival<Input>> {
@@ -102,9 +105,7 @@ async fn expect_the_first_alone(database: &Client) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_changes_of_one_version_only_the_first_is_saved() -> Result<()> {
-    let bed = TestBed::new()?;
-    let (store, database) = orders(&bed).await?;
-    place(&store).await?;
+    let (_bed, store, database) = placed().await?;
     let (first, second) = (look(&store).await?, look(&store).await?);
     leave(first, reserved()?).await?;
     let late = leave(second, cancelled()?).await;
@@ -121,9 +122,7 @@ async fn of_two_changes_of_one_version_only_the_first_is_saved() -> Result<()> {
 /// that looked at the order before. Had that claimed it already, the two would wait for each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_only_looked_waits_for_the_order_before_it_claims() -> Result<()> {
-    let bed = TestBed::new()?;
-    let (store, database) = orders(&bed).await?;
-    place(&store).await?;
+    let (_bed, store, database) = placed().await?;
     let second = look(&store).await?;
     let mut first = store.begin().await?;
     let keys = the_order()?;
@@ -149,9 +148,7 @@ async fn whoever_only_looked_waits_for_the_order_before_it_claims() -> Result<()
 /// Creating may wait for whoever changes, so nobody who changes without a lock may create as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_creates_and_changes_is_done_with_care() -> Result<()> {
-    let bed = TestBed::new()?;
-    let (store, database) = orders(&bed).await?;
-    place(&store).await?;
+    let (_bed, store, database) = placed().await?;
     let mut unit = store.begin().await?;
     let keys = BTreeSet::from(["o", "p"].map(|id| OrderId::new(id).expect("an id")));
     let states = States::new(keys.clone(), unit.look(&keys).await?);
