@@ -1,8 +1,8 @@
 //! The benchmark: the whole saga against the ceiling of the broker, in one run, on real servers.
 //!
-//! [`stage`] is where it is measured, [`shop`] is the client, [`relay`] the ceiling. [`throughput`],
-//! [`latency`], [`sweep`], [`backlog`] and [`watched`] are what is measured, by the plan of [`sections`];
-//! [`results`] keeps it, and [`page`] shows it.
+//! [`stage`] is where it is measured, on servers that are [`seasoned`]; [`shop`] is the client, [`relay`] the
+//! ceiling. [`throughput`], [`latency`], [`sweep`], [`backlog`] and [`watched`] are what is measured, by the plan of
+//! [`sections`]; [`results`] keeps it, and [`page`] shows it.
 
 pub mod backlog;
 pub mod costs;
@@ -13,6 +13,7 @@ pub mod orders;
 pub mod page;
 pub mod relay;
 pub mod results;
+pub mod seasoned;
 pub mod sections;
 pub mod shop;
 pub mod specimens;

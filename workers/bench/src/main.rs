@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use orderly_bench::page::Page;
 use orderly_bench::results::{About, Results, versions};
+use orderly_bench::seasoned::season;
 use orderly_bench::sections::{Amounts, What, measure};
 use orderly_devstack::Nodes;
 
@@ -41,6 +42,7 @@ fn main() -> Result<()> {
     let begun = Instant::now();
     for section in arguments.sections(&results, &run) {
         eprintln!("{section:?}, after {:.0} s", begun.elapsed().as_secs_f64());
+        season(nodes.endpoints())?;
         let mut say = |text: String| eprintln!("  {text}");
         runtime.block_on(measure(
             section,

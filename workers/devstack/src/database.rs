@@ -172,6 +172,7 @@ unix_socket_directories = '{home}'
 cluster_name = '{name}'
 max_connections = 300
 shared_buffers = 128MB
+min_wal_size = 1GB
 max_wal_size = 2GB
 fsync = on
 synchronous_commit = on
