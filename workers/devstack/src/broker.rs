@@ -167,6 +167,7 @@ heartbeat = 10
 disk_free_limit.absolute = 50MB
 max_message_size = 4194304
 collect_statistics_interval = 5000
+raft.wal_max_size_bytes = 67108864
 ",
             amqp = self.endpoint.amqp_port,
             amqps = self.endpoint.amqps_port,
