@@ -11,25 +11,73 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::orders::{Shape, place_in_series};
+use crate::results::Spread;
 use crate::shop::{Counter, Heard, Place, Shop};
 use crate::specimens::HAPPY_PATH;
-use crate::stage::{Ceiling, Saga};
+use crate::stage::{Ceiling, Run, Saga};
+use crate::throughput::{Extent, OPEN};
 use crate::usage::Usage;
 
 /// After so long without an end, something is stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Nothing is at its pace from the first order on.
-const WARM_UP: Load = Load { rate: 200.0, of_saturation: None, span: Duration::from_secs(5) };
+/// Nothing is at its pace from the first order on, nor at once after it had more than it could do.
+const CALM: Load = Load { rate: 200.0, span: Duration::from_secs(5) };
+/// The loads that are put on both: so many orders a second, and parts of what saturates the system.
+const PACES: [Pace; 4] =
+    [Pace::Fixed(50.0), Pace::OfSaturation(0.1), Pace::OfSaturation(0.5), Pace::OfSaturation(0.8)];
+
+/// How a load is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pace {
+    /// So many orders a second.
+    Fixed(f64),
+    /// Such a part of the most that the system worked off in the same round.
+    OfSaturation(f64),
+}
+
+impl Pace {
+    fn rate(self, saturation: f64) -> f64 {
+        match self {
+            Self::Fixed(rate) => rate,
+            Self::OfSaturation(part) => part * saturation,
+        }
+    }
+}
 
 /// An open load.
 #[derive(Debug, Clone, Copy)]
-pub struct Load {
+struct Load {
     /// Orders a second.
-    pub rate: f64,
-    /// That rate as part of the most that the system works off, where it was chosen so.
-    pub of_saturation: Option<f64>,
+    rate: f64,
     /// For how long.
-    pub span: Duration,
+    span: Duration,
+}
+
+/// What was measured under a load, round by round.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Loaded {
+    /// How the load was chosen.
+    pub pace: Pace,
+    /// A turn a round.
+    pub turns: Vec<Turn>,
+}
+
+impl Loaded {
+    /// What `of` gives for each turn.
+    pub fn spread(&self, of: impl Fn(&Turn) -> f64) -> Spread {
+        Spread::of(self.turns.iter().map(of))
+    }
+
+    /// Processor time that an order took in `system`, in milliseconds.
+    pub fn cost(&self, system: fn(&Turn) -> &Latency) -> Usage {
+        let (mut sum, mut orders) = (Usage::default(), 0);
+        for latency in self.turns.iter().map(system) {
+            sum += &latency.usage;
+            orders += latency.orders;
+        }
+        sum.milliseconds_an_order(orders)
+    }
 }
 
 /// One load on both.
@@ -46,10 +94,8 @@ pub struct Turn {
 pub struct Latency {
     /// Orders a second.
     pub rate: f64,
-    /// That rate as part of the most that the system works off, where it was chosen so.
-    pub of_saturation: Option<f64>,
     /// How many there were.
-    pub orders: u64,
+    pub orders: usize,
     /// Half of them took no longer.
     pub p50: f64,
     /// 95 of a hundred.
@@ -60,40 +106,59 @@ pub struct Latency {
     pub p999: f64,
     /// The slowest.
     pub max: f64,
-    /// Processor time of an order, in milliseconds.
+    /// Processor time of everything on the machine that belongs to it, in seconds.
     pub usage: Usage,
 }
 
-/// One of `loads` after the other, on both by turns; `say` hears how far it is.
+/// In every round: how much the system works off at most, then one load after the other, for `span` each, on both by
+/// turns; `say` hears how far it is.
+///
+/// A machine is a tenth slower from one minute to the next, and a part of what it did in a better one is not that part
+/// any more: so each round finds out for itself.
 pub async fn latency(
     endpoints: &Endpoints,
-    loads: &[Load],
+    extent: Extent,
+    span: Duration,
     say: &mut impl FnMut(String),
-) -> Result<Vec<Turn>> {
+) -> Result<Vec<Loaded>> {
     let mut saga = Saga::start(endpoints, &[], 1).await?;
     saga.stock_up(&Shape::SINGLE.skus()).await?;
     let specimens = saga.specimens().await?;
     let mut ceiling = Ceiling::start(endpoints, &specimens, HAPPY_PATH.len()).await?;
-    under(WARM_UP, &mut saga.shop, "warm", named).await?;
-    under(WARM_UP, &mut ceiling.shop, "warm", in_order).await?;
-    let mut turns = Vec::new();
-    for (n, load) in loads.iter().enumerate() {
-        let series = format!("l{n}");
-        let turn = Turn {
-            saga: under(*load, &mut saga.shop, &series, named).await?,
-            relay: under(*load, &mut ceiling.shop, &series, in_order).await?,
-        };
-        ceiling.expect_running()?;
-        let Latency { rate, p50, p95, p99, p999, .. } = turn.saga;
-        say(format!(
-            "{rate:.0} orders/s: p50 {p50:.1}, p95 {p95:.1}, p99 {p99:.1}, p99.9 {p999:.1} ms; \
-             relay {:.1}, {:.1}, {:.1}, {:.1} ms",
-            turn.relay.p50, turn.relay.p95, turn.relay.p99, turn.relay.p999
-        ));
-        turns.push(turn);
+    saga.run(Shape::SINGLE.series("warm", extent.orders / 4), OPEN).await?;
+    under(CALM, &mut ceiling.shop, "warm", in_order).await?;
+    let mut loads: Vec<_> = PACES.map(|pace| Loaded { pace, turns: vec![] }).into();
+    for round in 1..=extent.rounds {
+        let Run { rate: saturation, .. } =
+            saga.run(Shape::SINGLE.series(&format!("s{round}"), extent.orders), OPEN).await?;
+        say(format!("round {round}: {saturation:.0} orders/s at most"));
+        under(CALM, &mut saga.shop, &format!("c{round}"), named).await?;
+        for (n, Loaded { pace, turns }) in loads.iter_mut().enumerate() {
+            let load = Load { rate: pace.rate(saturation), span };
+            let series = format!("l{round}-{n}");
+            let turn = Turn {
+                saga: under(load, &mut saga.shop, &series, named).await?,
+                relay: under(load, &mut ceiling.shop, &series, in_order).await?,
+            };
+            ceiling.expect_running()?;
+            say(turn.to_string());
+            turns.push(turn);
+        }
     }
     saga.expect_clean_audit().await?;
-    Ok(turns)
+    Ok(loads)
+}
+
+impl std::fmt::Display for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Latency { rate, p50, p95, p99, p999, .. } = self.saga;
+        write!(
+            f,
+            "{rate:.0} orders/s: p50 {p50:.1}, p95 {p95:.1}, p99 {p99:.1}, p99.9 {p999:.1} ms; "
+        )?;
+        let Latency { p50, p95, p99, p999, .. } = self.relay;
+        write!(f, "relay {p50:.1}, {p95:.1}, {p99:.1}, {p999:.1} ms")
+    }
 }
 
 /// Which order of its series has ended, by its name.
@@ -132,13 +197,12 @@ async fn under(
         histogram.record(u64::try_from(took.as_micros())?.max(1))?;
     }
     placing.await??;
-    let usage = Usage::now()?.since(&before).milliseconds_an_order(count);
+    let usage = Usage::now()?.since(&before);
     let ms = |micros: u64| micros as f64 / 1_000.0;
     let at = |quantile| ms(histogram.value_at_quantile(quantile));
     Ok(Latency {
         rate: load.rate,
-        of_saturation: load.of_saturation,
-        orders: histogram.len(),
+        orders: count,
         p50: at(0.5),
         p95: at(0.95),
         p99: at(0.99),

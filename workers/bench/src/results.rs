@@ -10,7 +10,7 @@ use orderly_devstack::Endpoints;
 use serde::{Deserialize, Serialize};
 
 use crate::backlog::Backlog;
-use crate::latency;
+use crate::latency::Loaded;
 use crate::sweep::Point;
 use crate::throughput::{Real, Throughput};
 use crate::varied::Varied;
@@ -25,7 +25,7 @@ pub struct Results {
     /// Real orders.
     pub real: Option<Section<Real>>,
     /// Latency at several rates.
-    pub latency: Option<Section<Vec<latency::Turn>>>,
+    pub latency: Option<Section<Vec<Loaded>>>,
     /// Draining a backlog.
     pub backlog: Option<Section<Backlog>>,
     /// With metrics and without.

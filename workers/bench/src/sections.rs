@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use orderly_devstack::Endpoints;
 
 use crate::backlog::backlog;
-use crate::latency::{Load, latency};
+use crate::latency::latency;
 use crate::orders::RealOrders;
 use crate::results::{About, Results, Section};
 use crate::sweep::{Length, sweep};
@@ -16,8 +16,8 @@ use crate::throughput::{Extent, real, throughput};
 use crate::varied::Varied;
 use crate::watched::watched;
 
-/// A backlog takes so long to come about and go that a few rounds have to do.
-const BACKLOG_ROUNDS: usize = 3;
+/// What takes long has to do with a few rounds: a backlog that comes about and goes, and a rate that is held.
+const FEW_ROUNDS: usize = 3;
 
 /// A section of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -85,8 +85,8 @@ pub struct Amounts {
     /// How many single-line orders in a round
     #[arg(long, default_value_t = 20_000)]
     pub orders: usize,
-    /// How many seconds a rate of the latency is held
-    #[arg(long, default_value_t = 20)]
+    /// How many seconds a rate of the latency is held in a round
+    #[arg(long, default_value_t = 10)]
     pub seconds: u64,
     /// How many seconds a run takes, roughly, where something is varied
     #[arg(long, default_value_t = 8)]
@@ -134,11 +134,13 @@ pub async fn measure(
             results.real = Some(Section { run, found });
         }
         What::Latency => {
-            let found = latency(endpoints, &loads(amounts, results), say).await?;
+            let rounds = extent.rounds.min(FEW_ROUNDS);
+            let span = Duration::from_secs(amounts.seconds);
+            let found = latency(endpoints, Extent { rounds, ..extent }, span, say).await?;
             results.latency = Some(Section { run, found });
         }
         What::Backlog => {
-            let rounds = extent.rounds.min(BACKLOG_ROUNDS);
+            let rounds = extent.rounds.min(FEW_ROUNDS);
             let extent = Extent { rounds, ..extent };
             let found = backlog(endpoints, amounts.waiting, extent, say).await?;
             results.backlog = Some(Section { run, found });
@@ -155,16 +157,4 @@ pub async fn measure(
         }
     }
     Ok(())
-}
-
-/// A fixed rate, and parts of the most that was measured, if it was.
-fn loads(amounts: &Amounts, results: &Results) -> Vec<Load> {
-    let span = Duration::from_secs(amounts.seconds);
-    let mut loads = vec![Load { rate: 50.0, of_saturation: None, span }];
-    if let Some(measured) = &results.throughput {
-        let saturation = measured.found.rate().median;
-        let of = |part| Load { rate: part * saturation, of_saturation: Some(part), span };
-        loads.extend([0.1, 0.5, 0.8].map(of));
-    }
-    loads
 }

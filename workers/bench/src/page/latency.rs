@@ -1,26 +1,21 @@
 //! The section about latency.
 
-use crate::latency::{Latency, Turn};
+use crate::latency::{Latency, Loaded, Pace, Turn};
 use crate::page::chart::{Axis, Chart, Line};
-use crate::page::markdown::{heading, number, table};
+use crate::page::markdown::{heading, number, spread, table};
 use crate::results::Section;
 use crate::usage::Part;
 
 const TEXT: &str = "\
 From the moment an order was due to the moment its final event arrived, in milliseconds. Orders come at a steady
-rate, whether the system keeps up or not. The relay passes the same messages under the same load, by turns: that much of
-it is the broker's way of putting each message on the disk before the next is sent.
+rate, whether the system keeps up or not. Each round begins with finding out how much the system works off at most, and
+what is given is the median of the rounds, with the least and the most behind it. The relay passes the same messages
+under the same load, by turns: that much of it is the broker's way of putting each message on the disk before the next
+is sent.
 ";
 
 /// Latency by rate.
-pub(super) fn latency(section: &Section<Vec<Turn>>, chart: &Chart) -> String {
-    let row = |Turn { saga, relay }: &Turn| {
-        let part = saga.of_saturation.map_or("–".into(), |part| format!("{:.0} %", 100.0 * part));
-        let times = [saga.p50, saga.p95, saga.p99, saga.p999, saga.max, relay.p50, relay.p99];
-        let orders = number(saga.orders as f64, 0);
-        let times = times.map(|ms| number(ms, 1));
-        [number(saga.rate, 0), part, orders].into_iter().chain(times).collect::<Vec<_>>()
-    };
+pub(super) fn latency(section: &Section<Vec<Loaded>>, chart: &Chart) -> String {
     let rows: Vec<_> = section.found.iter().map(row).collect();
     let head = [
         "orders/s",
@@ -39,18 +34,47 @@ pub(super) fn latency(section: &Section<Vec<Turn>>, chart: &Chart) -> String {
     [parts.join("\n"), processor_time(&section.found)].join("\n\n")
 }
 
+fn row(load: &Loaded) -> Vec<String> {
+    let (rate, part) = match load.pace {
+        Pace::Fixed(rate) => (number(rate, 0), "–".to_owned()),
+        Pace::OfSaturation(part) => {
+            (spread(load.spread(rate), 0), format!("{:.0} %", 100.0 * part))
+        }
+    };
+    let orders: usize = load.turns.iter().map(|turn| turn.saga.orders).sum();
+    let ms = |of: fn(&Turn) -> f64| spread(load.spread(of), 1);
+    vec![
+        rate,
+        part,
+        number(orders as f64, 0),
+        ms(|turn| turn.saga.p50),
+        ms(|turn| turn.saga.p95),
+        ms(|turn| turn.saga.p99),
+        ms(|turn| turn.saga.p999),
+        ms(|turn| turn.saga.max),
+        ms(|turn| turn.relay.p50),
+        ms(|turn| turn.relay.p99),
+    ]
+}
+
+fn rate(turn: &Turn) -> f64 {
+    turn.saga.rate
+}
+
 /// What an order costs at each rate: the fewer there are at once, the less they share.
-fn processor_time(found: &[Turn]) -> String {
-    let row = |Turn { saga: Latency { rate, usage, .. }, relay }: &Turn| {
+fn processor_time(found: &[Loaded]) -> String {
+    let saga: fn(&Turn) -> &Latency = |turn| &turn.saga;
+    let row = |load: &Loaded| {
+        let usage = load.cost(saga);
         let parts = [
             usage.of(Part::Broker),
             usage.of(Part::Database),
             usage.workers(),
             usage.of_system(),
-            relay.usage.of(Part::Broker),
+            load.cost(|turn| &turn.relay).of(Part::Broker),
         ];
-        let costs = parts.map(|cost| number(cost, 2));
-        [number(*rate, 0)].into_iter().chain(costs).collect::<Vec<_>>()
+        let rate = number(load.spread(rate).median, 0);
+        [rate].into_iter().chain(parts.map(|cost| number(cost, 2))).collect::<Vec<_>>()
     };
     let rows: Vec<_> = found.iter().map(row).collect();
     let head = [
@@ -64,10 +88,11 @@ fn processor_time(found: &[Turn]) -> String {
     table(&head, &rows)
 }
 
-/// The same as a chart.
-pub(super) fn latency_chart(found: &[Turn]) -> Chart {
+/// The same as a chart, of medians.
+pub(super) fn latency_chart(found: &[Loaded]) -> Chart {
     let line = |name: &str, value: fn(&Turn) -> f64| {
-        let mut points: Vec<_> = found.iter().map(|it| (it.saga.rate, value(it))).collect();
+        let at = |load: &Loaded| (load.spread(rate).median, load.spread(value).median);
+        let mut points: Vec<_> = found.iter().map(at).collect();
         points.sort_by(|one, other| one.0.total_cmp(&other.0));
         Line { name: name.to_owned(), points }
     };

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Page;
-use crate::backlog::{Backlog, Turn};
+use crate::backlog::{self, Backlog};
 use crate::costs::Work;
-use crate::latency::{self, Latency};
+use crate::latency::{Latency, Loaded, Pace, Turn};
 use crate::results::{About, Results, Section};
 use crate::specimens::Size;
 use crate::stage::Run;
@@ -44,10 +44,10 @@ fn throughput() -> Throughput {
     }
 }
 
-fn latency(rate: f64, of_saturation: Option<f64>) -> latency::Turn {
+/// A thousand orders under a load, each of which takes 0.0625 ms of every part.
+fn latency(rate: f64, p50: f64) -> Turn {
     let of = |p50| Latency {
         rate,
-        of_saturation,
         orders: 1_000,
         p50,
         p95: 10.0,
@@ -56,7 +56,12 @@ fn latency(rate: f64, of_saturation: Option<f64>) -> latency::Turn {
         max: 40.0,
         usage: run(rate).usage,
     };
-    latency::Turn { saga: of(8.0), relay: of(4.0) }
+    Turn { saga: of(p50), relay: of(4.0) }
+}
+
+fn loaded(pace: Pace, rate: f64) -> Loaded {
+    let turn = |p50| latency(rate + p50, p50);
+    Loaded { pace, turns: [7.0, 8.0, 19.0].map(turn).into() }
 }
 
 fn point(at: u64, lines: usize, rate: f64) -> Point {
@@ -71,9 +76,12 @@ fn watched() -> Watched {
 }
 
 fn results() -> Results {
-    let latencies =
-        vec![latency(50.0, None), latency(250.0, Some(0.1)), latency(2_000.0, Some(0.8))];
-    let turn = Turn { steady: run(2_000.0), drained: run(1_900.0) };
+    let latencies = vec![
+        loaded(Pace::Fixed(50.0), 42.0),
+        loaded(Pace::OfSaturation(0.1), 242.0),
+        loaded(Pace::OfSaturation(0.8), 1_992.0),
+    ];
+    let turn = backlog::Turn { steady: run(2_000.0), drained: run(1_900.0) };
     let growth = vec![point(0, 1, 2_500.0), point(200_000, 1, 2_400.0)];
     let articles = vec![point(1, 1, 2_375.0), point(100, 1, 2_500.0)];
     let lines = vec![point(1, 1, 2_500.0), point(1_000, 1_000, 25.0)];
@@ -147,7 +155,13 @@ fn every_section_says_from_which_run_it_comes() {
 #[test]
 fn the_relay_stands_beside_what_is_measured() {
     let text = Page::of(&results()).text;
-    let row = "| 250 | 10 % | 1,000 | 8.0 | 10.0 | 20.0 | 30.0 | 40.0 | 4.0 | 20.0 |";
+    let same = |ms: &str| format!("{ms} ({ms}–{ms})");
+    let row = format!(
+        "| 250 (249–261) | 10 % | 3,000 | 8.0 (7.0–19.0) | {} |",
+        ["10.0", "20.0", "30.0", "40.0", "4.0", "20.0"].map(same).join(" | ")
+    );
+    assert!(text.contains(&row), "{text}");
+    let row = "| 50 | – | 3,000 | 8.0 (7.0–19.0) |";
     assert!(text.contains(row), "{text}");
     assert!(text.contains("| 250 | 0.06 | 0.06 | 0.19 | 0.31 | 0.06 |"), "{text}");
 }
