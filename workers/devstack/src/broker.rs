@@ -27,6 +27,9 @@ pub(crate) const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 /// Erlang's registry of nodes.
 pub(crate) const REGISTRY: &str = "/usr/bin/epmd";
+/// What the other form of configuration has no words for. A log file of the quorum queues has its whole length from the
+/// beginning, as on Compose: then a flush has no new length to note.
+const ADVANCED: &str = "[{ra, [{wal_pre_allocate, true}]}].\n";
 
 /// A RabbitMQ node with its data, and the registry of Erlang nodes that it needs, to itself.
 pub(crate) struct Broker {
@@ -175,8 +178,11 @@ raft.wal_max_size_bytes = 67108864
             prometheus = self.endpoint.prometheus_port,
             home = self.home.display(),
         );
-        let path = self.home.join("rabbitmq.conf");
-        fs::write(&path, settings).with_context(|| format!("cannot write {}", path.display()))
+        for (name, text) in [("rabbitmq.conf", settings.as_str()), ("advanced.config", ADVANCED)] {
+            let path = self.home.join(name);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
     }
 
     fn server_command(&self) -> Command {
@@ -195,7 +201,7 @@ raft.wal_max_size_bytes = 67108864
             // Makes the script become the server instead of its parent.
             .env("detached", "true")
             .env("RABBITMQ_DIST_PORT", port.to_string())
-            .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("none"))
+            .env("RABBITMQ_ADVANCED_CONFIG_FILE", home.join("advanced.config"))
             .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
             .env("RABBITMQ_MNESIA_BASE", home.join("data"))
