@@ -22,9 +22,10 @@ use crate::usage::Usage;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Nothing is at its pace from the first order on, nor at once after it had more than it could do.
 const CALM: Load = Load { rate: 200.0, span: Duration::from_secs(5) };
-/// The loads that are put on both: so many orders a second, and parts of what saturates the system.
+/// The loads that are put on both: parts of what saturates the system, and so many orders a second. The highest comes
+/// first, for it depends the most on how fast the machine is in that very minute.
 const PACES: [Pace; 4] =
-    [Pace::Fixed(50.0), Pace::OfSaturation(0.1), Pace::OfSaturation(0.5), Pace::OfSaturation(0.8)];
+    [Pace::OfSaturation(0.8), Pace::OfSaturation(0.5), Pace::OfSaturation(0.1), Pace::Fixed(50.0)];
 
 /// How a load is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ is sent.
 
 /// Latency by rate.
 pub(super) fn latency(section: &Section<Vec<Loaded>>, chart: &Chart) -> String {
-    let rows: Vec<_> = section.found.iter().map(row).collect();
+    let rows: Vec<_> = by_rate(&section.found).into_iter().map(row).collect();
     let head = [
         "orders/s",
         "of saturation",
@@ -57,6 +57,14 @@ fn row(load: &Loaded) -> Vec<String> {
     ]
 }
 
+/// The slowest first.
+fn by_rate(found: &[Loaded]) -> Vec<&Loaded> {
+    let mut loads: Vec<_> = found.iter().collect();
+    let median = |load: &Loaded| load.spread(rate).median;
+    loads.sort_by(|one, other| median(one).total_cmp(&median(other)));
+    loads
+}
+
 fn rate(turn: &Turn) -> f64 {
     turn.saga.rate
 }
@@ -76,7 +84,7 @@ fn processor_time(found: &[Loaded]) -> String {
         let rate = number(load.spread(rate).median, 0);
         [rate].into_iter().chain(parts.map(|cost| number(cost, 2))).collect::<Vec<_>>()
     };
-    let rows: Vec<_> = found.iter().map(row).collect();
+    let rows: Vec<_> = by_rate(found).into_iter().map(row).collect();
     let head = [
         "CPU milliseconds an order at orders/s",
         "RabbitMQ",
@@ -92,9 +100,7 @@ fn processor_time(found: &[Loaded]) -> String {
 pub(super) fn latency_chart(found: &[Loaded]) -> Chart {
     let line = |name: &str, value: fn(&Turn) -> f64| {
         let at = |load: &Loaded| (load.spread(rate).median, load.spread(value).median);
-        let mut points: Vec<_> = found.iter().map(at).collect();
-        points.sort_by(|one, other| one.0.total_cmp(&other.0));
-        Line { name: name.to_owned(), points }
+        Line { name: name.to_owned(), points: by_rate(found).into_iter().map(at).collect() }
     };
     Chart {
         name: "latency",
