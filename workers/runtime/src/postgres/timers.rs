@@ -9,13 +9,16 @@ use crate::postgres::session::Session;
 use crate::postgres::write::Write;
 use crate::store::{DueTimer, StoreError, Work};
 
-/// A timer that fell due goes only if it is still the one that did; what is cleared goes whatever it says.
-const DROP: &str = "
+/// What is meant is named by an array, here and below, and not joined: there are next to no timers in a quiet moment, and
+/// a join planned then would read all that there are in a busy one, and compare each with all that are meant.
+const CLEAR: &str = "DELETE FROM timers WHERE owner = ANY ($1::text[])";
+
+/// A timer that fell due goes only if it is still the one that did.
+const SPEND: &str = "
     DELETE FROM timers
-    USING (SELECT unnest($1::text[]) AS owner, unnest($2::text[]) AS step,
-                  unnest($3::int[]) AS round) AS gone
-    WHERE timers.owner = gone.owner
-      AND (gone.step IS NULL OR (timers.step = gone.step AND timers.round = gone.round))";
+    WHERE owner = ANY ($1::text[])
+      AND step = ($2::text[])[array_position($1::text[], owner)]
+      AND round = ($3::int[])[array_position($1::text[], owner)]";
 
 const SET: &str = "
     INSERT INTO timers (owner, step, round, due_at)
@@ -37,38 +40,32 @@ const MOVING: &str = "
 
 const POSTPONE: &str = "
     WITH late AS (
-        SELECT owner FROM timers JOIN unnest($1::text[], $2::text[], $3::int[])
-            AS late (owner, step, round) USING (owner, step, round)
+        SELECT owner FROM timers
+        WHERE owner = ANY ($1::text[])
+          AND step = ($2::text[])[array_position($1::text[], owner)]
+          AND round = ($3::int[])[array_position($1::text[], owner)]
         ORDER BY owner FOR UPDATE SKIP LOCKED)
     UPDATE timers SET due_at = now() + $4::bigint * interval '1 microsecond'
-    FROM late WHERE timers.owner = late.owner";
+    WHERE owner = ANY (ARRAY(SELECT owner FROM late))";
 
-/// Spends, clears and sets timers, each in the order of owners.
+/// Clears, spends and sets timers. Whoever does holds the owners of them, so the order of these rows is of no account.
 ///
-/// An owner has one timer: what is set takes the place of what is spent.
-pub(super) fn save<D: Domain>(work: &Work<D>) -> [Write<'_>; 2] {
-    let spent = work.spent.iter().map(|timer| (timer.owner.as_str(), Some(timer)));
-    let mut dropped: BTreeMap<&str, Option<&Timer>> = spent.collect();
+/// An owner has one timer: what is set takes the place of what is spent, and what is cleared goes whatever it says.
+pub(super) fn save<D: Domain>(work: &Work<D>) -> [Write<'_>; 3] {
+    let spent = work.spent.iter().map(|timer| (timer.owner.as_str(), timer));
+    let mut spent: BTreeMap<&str, &Timer> = spent.collect();
+    let mut cleared = Vec::new();
     let mut set = Vec::new();
     for (owner, change) in &work.timers {
+        spent.remove(owner.as_str());
         match change {
-            TimerChange::Clear { .. } => drop(dropped.insert(owner, None)),
-            TimerChange::Set { timer, after } => {
-                dropped.remove(owner.as_str());
-                set.push((timer, *after));
-            }
+            TimerChange::Clear { .. } => cleared.push(owner.as_str()),
+            TimerChange::Set { timer, after } => set.push((timer, *after)),
         }
     }
-    [drop_all(&dropped), set_all(&set)]
-}
-
-/// Drops the timers of these owners: the one that is named, or whichever there is.
-fn drop_all<'a>(dropped: &BTreeMap<&'a str, Option<&'a Timer>>) -> Write<'a> {
-    let owners: Vec<&str> = dropped.keys().copied().collect();
-    let named = || dropped.values().copied();
-    let steps: Vec<Option<&str>> = named().map(|timer| timer.map(|it| it.step.as_str())).collect();
-    let rounds: Vec<Option<i32>> = named().map(|timer| timer.map(round)).collect();
-    Write::new(DROP).with(owners).with(steps).with(rounds)
+    let (owners, steps, rounds) = columns(spent.into_values());
+    let spend = Write::new(SPEND).with(owners).with(steps).with(rounds);
+    [Write::new(CLEAR).with(cleared), spend, set_all(&set)]
 }
 
 fn set_all<'a>(set: &[(&'a Timer, Duration)]) -> Write<'a> {
