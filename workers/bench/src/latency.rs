@@ -20,8 +20,8 @@ use crate::usage::Usage;
 
 /// After so long without an end, something is stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Nothing is at its pace from the first order on, nor at once after it had more than it could do.
-const CALM: Load = Load { rate: 200.0, span: Duration::from_secs(5) };
+/// Nothing is at its pace from the first order on.
+const WARM_UP: Load = Load { rate: 200.0, span: Duration::from_secs(2) };
 /// The loads that are put on both: parts of what saturates the system, and so many orders a second. The highest comes
 /// first, for it depends the most on how fast the machine is in that very minute.
 const PACES: [Pace; 4] =
@@ -127,15 +127,17 @@ pub async fn latency(
     let specimens = saga.specimens().await?;
     let mut ceiling = Ceiling::start(endpoints, &specimens, HAPPY_PATH.len()).await?;
     saga.run(Shape::SINGLE.series("warm", extent.orders / 4), OPEN).await?;
-    under(CALM, &mut ceiling.shop, "warm", in_order).await?;
+    under(WARM_UP, &mut ceiling.shop, "warm", in_order).await?;
     let mut loads: Vec<_> = PACES.map(|pace| Loaded { pace, turns: vec![] }).into();
     for round in 1..=extent.rounds {
         let Run { rate: saturation, .. } =
             saga.run(Shape::SINGLE.series(&format!("s{round}"), extent.orders), OPEN).await?;
         say(format!("round {round}: {saturation:.0} orders/s at most"));
-        under(CALM, &mut saga.shop, &format!("c{round}"), named).await?;
         for (n, Loaded { pace, turns }) in loads.iter_mut().enumerate() {
             let load = Load { rate: pace.rate(saturation), span };
+            // What is left of a higher load is no part of this one.
+            saga.clear_up().await?;
+            under(WARM_UP, &mut saga.shop, &format!("w{round}-{n}"), named).await?;
             let series = format!("l{round}-{n}");
             let turn = Turn {
                 saga: under(load, &mut saga.shop, &series, named).await?,

@@ -85,6 +85,15 @@ impl Saga {
         measure(flow(&mut self.shop, orders, open)).await
     }
 
+    /// Clears up what was left behind in the databases, as PostgreSQL does by itself within a minute or two.
+    pub async fn clear_up(&self) -> Result<()> {
+        let databases = &self.system.databases;
+        for client in [&databases.order, &databases.stock, &databases.payment] {
+            client.batch_execute("VACUUM (ANALYZE)").await?;
+        }
+        Ok(())
+    }
+
     /// Waits until the system has worked off `count` orders that are waiting.
     pub async fn drain(&mut self, count: usize) -> Result<Run> {
         measure(drain(&mut self.shop, count)).await

@@ -9,9 +9,10 @@ use crate::usage::Part;
 const TEXT: &str = "\
 From the moment an order was due to the moment its final event arrived, in milliseconds. Orders come at a steady
 rate, whether the system keeps up or not. Each round begins with finding out how much the system works off at most, and
-what is given is the median of the rounds, with the least and the most behind it. The relay passes the same messages
-under the same load, by turns: that much of it is the broker's way of putting each message on the disk before the next
-is sent.
+before each load what a higher one left behind is cleared up (`VACUUM`), as PostgreSQL does by itself within a minute or
+two. What is given is the median of the rounds, with the least and the most behind it. The relay passes the same
+messages under the same load, by turns: that much of it is the broker's way of putting each message on the disk before
+the next is sent.
 ";
 
 /// Latency by rate.
