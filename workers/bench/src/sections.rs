@@ -16,9 +16,6 @@ use crate::throughput::{Extent, real, throughput};
 use crate::varied::Varied;
 use crate::watched::watched;
 
-/// What takes long has to do with a few rounds: a backlog that comes about and goes, and a rate that is held.
-const FEW_ROUNDS: usize = 3;
-
 /// A section of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum What {
@@ -134,15 +131,12 @@ pub async fn measure(
             results.real = Some(Section { run, found });
         }
         What::Latency => {
-            let rounds = extent.rounds.min(FEW_ROUNDS);
             let span = Duration::from_secs(amounts.seconds);
-            let found = latency(endpoints, Extent { rounds, ..extent }, span, say).await?;
+            let found = latency(endpoints, extent.of_few_rounds(), span, say).await?;
             results.latency = Some(Section { run, found });
         }
         What::Backlog => {
-            let rounds = extent.rounds.min(FEW_ROUNDS);
-            let extent = Extent { rounds, ..extent };
-            let found = backlog(endpoints, amounts.waiting, extent, say).await?;
+            let found = backlog(endpoints, amounts.waiting, extent.of_few_rounds(), say).await?;
             results.backlog = Some(Section { run, found });
         }
         What::Watched => {

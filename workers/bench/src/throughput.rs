@@ -16,6 +16,9 @@ use crate::usage::{Part, Usage, peak_memory};
 /// So many orders are under way at a time: enough for full batches in every queue.
 pub const OPEN: usize = 3_000;
 
+/// What takes long has to do with so many rounds: a backlog that comes about and goes, and a rate that is held.
+const FEW_ROUNDS: usize = 3;
+
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
@@ -23,6 +26,14 @@ pub struct Extent {
     pub rounds: usize,
     /// How many orders the saga works off in a round.
     pub orders: usize,
+}
+
+impl Extent {
+    /// The same, in a few rounds at most.
+    #[must_use]
+    pub fn of_few_rounds(self) -> Self {
+        Self { rounds: self.rounds.min(FEW_ROUNDS), ..self }
+    }
 }
 
 /// What was measured with single-line orders.

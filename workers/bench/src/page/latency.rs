@@ -1,6 +1,6 @@
 //! The section about latency.
 
-use crate::latency::{Latency, Loaded, Pace, Turn};
+use crate::latency::{Loaded, Pace, Turn};
 use crate::page::chart::{Axis, Chart, Line};
 use crate::page::markdown::{heading, number, spread, table};
 use crate::results::Section;
@@ -72,9 +72,8 @@ fn rate(turn: &Turn) -> f64 {
 
 /// What an order costs at each rate: the fewer there are at once, the less they share.
 fn processor_time(found: &[Loaded]) -> String {
-    let saga: fn(&Turn) -> &Latency = |turn| &turn.saga;
     let row = |load: &Loaded| {
-        let usage = load.cost(saga);
+        let usage = load.cost(|turn| &turn.saga);
         let parts = [
             usage.of(Part::Broker),
             usage.of(Part::Database),

@@ -13,12 +13,17 @@ use crate::store::{DueTimer, StoreError, Work};
 /// a join planned then would read all that there are in a busy one, and compare each with all that are meant.
 const CLEAR: &str = "DELETE FROM timers WHERE owner = ANY ($1::text[])";
 
+/// Those of the owners that still have the step and the round that are meant.
+macro_rules! still {
+    () => {
+        "owner = ANY ($1::text[])
+          AND step = ($2::text[])[array_position($1::text[], owner)]
+          AND round = ($3::int[])[array_position($1::text[], owner)]"
+    };
+}
+
 /// A timer that fell due goes only if it is still the one that did.
-const SPEND: &str = "
-    DELETE FROM timers
-    WHERE owner = ANY ($1::text[])
-      AND step = ($2::text[])[array_position($1::text[], owner)]
-      AND round = ($3::int[])[array_position($1::text[], owner)]";
+const SPEND: &str = concat!("DELETE FROM timers WHERE ", still!());
 
 const SET: &str = "
     INSERT INTO timers (owner, step, round, due_at)
@@ -38,15 +43,13 @@ const MOVING: &str = "
         SELECT FROM timers WHERE due_at > now() AND round = 0 LIMIT $1
     ) AS moving";
 
-const POSTPONE: &str = "
-    WITH late AS (
-        SELECT owner FROM timers
-        WHERE owner = ANY ($1::text[])
-          AND step = ($2::text[])[array_position($1::text[], owner)]
-          AND round = ($3::int[])[array_position($1::text[], owner)]
-        ORDER BY owner FOR UPDATE SKIP LOCKED)
-    UPDATE timers SET due_at = now() + $4::bigint * interval '1 microsecond'
-    WHERE owner = ANY (ARRAY(SELECT owner FROM late))";
+const POSTPONE: &str = concat!(
+    "UPDATE timers SET due_at = now() + $4::bigint * interval '1 microsecond'
+     WHERE owner = ANY (ARRAY(
+        SELECT owner FROM timers WHERE ",
+    still!(),
+    " ORDER BY owner FOR UPDATE SKIP LOCKED))"
+);
 
 /// Clears, spends and sets timers. Whoever does holds the owners of them, so the order of these rows is of no account.
 ///

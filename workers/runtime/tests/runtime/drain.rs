@@ -8,7 +8,6 @@ use orderly_contracts::{Reason, Refusal};
 use orderly_devstack::TestBed;
 use orderly_runtime::broker::{Broker, Publisher};
 use orderly_runtime::clock::{Clock, SystemClock};
-use orderly_runtime::config::Reader;
 use orderly_runtime::drain::Drain;
 use orderly_runtime::health::Health;
 use orderly_runtime::letter::{LETTER_BODY_MAX, Letter};
@@ -20,7 +19,7 @@ use uuid::Uuid;
 
 use crate::broker::memory as memory_broker;
 use crate::counters::Counters;
-use crate::stores::postgres;
+use crate::stores::{address, postgres};
 
 fn letter(message_id: &str, body: Vec<u8>) -> Letter {
     let delivery = Delivery {
@@ -68,8 +67,7 @@ async fn a_letter_that_the_database_refuses_is_filed_bare_and_its_neighbours_who
         stop,
     };
     let running = tokio::spawn(drain.run::<Counters>());
-    let address = Reader::new(bed.env()).address("ORDERLY_STOCK_DATABASE", &["postgres"]);
-    let client = client(&address.ok_or_else(|| anyhow::anyhow!("no database"))?, "test").await?;
+    let client = client(&address(&bed)?, "test").await?;
     let count = "SELECT count(*) FROM dead_letters";
     let deadline = Instant::now() + Duration::from_secs(20);
     while client.query_one(count, &[]).await?.get::<_, i64>(0) < 3 {

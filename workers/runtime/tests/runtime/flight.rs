@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use orderly_devstack::TestBed;
 use orderly_runtime::clock::{Entropy, SystemEntropy};
-use orderly_runtime::config::{Address, Reader};
+use orderly_runtime::config::Address;
 use orderly_runtime::domain::States;
 use orderly_runtime::fold::fold;
 use orderly_runtime::postgres::connect::client;
@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::counters::{Counters, arrival};
 use crate::store::{cause, claim};
-use crate::stores::{on, postgres};
+use crate::stores::{address, on, postgres};
 
 /// Passes everything on to `server`, but spells BEGIN wrong.
 async fn misspell(listener: TcpListener, server: String) -> std::io::Result<()> {
@@ -72,9 +72,7 @@ async fn pass(
 /// The database of a bed, migrated: where it is, and where to go for it by way of a listener.
 async fn detour(bed: &TestBed) -> anyhow::Result<(Address, Address, TcpListener)> {
     let _schema = postgres(bed).await?;
-    let direct = Reader::new(bed.env())
-        .address("ORDERLY_STOCK_DATABASE", &["postgres"])
-        .ok_or_else(|| anyhow::anyhow!("no database"))?;
+    let direct = address(bed)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut detour = direct.clone();
     let port = listener.local_addr()?.port();

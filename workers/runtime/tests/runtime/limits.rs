@@ -33,7 +33,7 @@ use orderly_runtime::topology::dead_queue;
 use crate::broker::{ladder, memory as memory_broker, rabbitmq};
 use crate::counters::{CounterTables, Counters};
 use crate::lane::{KIND, lane, message, until};
-use crate::stores::{memory as memory_store, postgres};
+use crate::stores::{self, memory as memory_store, postgres};
 
 type Outcome = anyhow::Result<()>;
 
@@ -87,8 +87,7 @@ async fn a_batch_keeps_its_bounds_on_real_servers() -> Outcome {
     let bed = TestBed::new()?;
     let store = Arc::new(postgres(&bed).await?);
     in_batches(rabbitmq(&bed).await?, &store).await?;
-    let address = Reader::new(bed.env()).address("ORDERLY_STOCK_DATABASE", &["postgres"]);
-    let client = client(&address.ok_or_else(|| anyhow::anyhow!("no database"))?, "test").await?;
+    let client = client(&stores::address(&bed)?, "test").await?;
     let mut batches: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in client.query("SELECT batch::text, message_id FROM inbox", &[]).await? {
         batches.entry(row.get(0)).or_default().push(row.get(1));
@@ -342,8 +341,7 @@ async fn a_server_that_takes_connections_and_says_nothing_is_waited_for_five_sec
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_of_an_exhausted_pool_is_not_waited_for_without_end() -> Outcome {
     let bed = TestBed::new()?;
-    let address = Reader::new(bed.env()).address("ORDERLY_STOCK_DATABASE", &["postgres"]);
-    let address = address.ok_or_else(|| anyhow::anyhow!("no database"))?;
+    let address = stores::address(&bed)?;
     let timeout = Duration::from_secs(60);
     let store = PgStore::<CounterTables>::new(pool(&address, "test", 1, timeout)?, timeout);
     let only = Store::<Counters>::begin(&store).await?;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use orderly_devstack::TestBed;
-use orderly_runtime::config::Reader;
 use orderly_runtime::message::{HeaderValue, Outgoing, Properties};
 use orderly_runtime::postgres::connect::client;
 use orderly_runtime::postgres::migrate::migrate;
@@ -12,7 +11,7 @@ use refinery::Target;
 use uuid::Uuid;
 
 use crate::counters::Counters;
-use crate::stores::{on, refinery_of_nothing};
+use crate::stores::{address, on, refinery_of_nothing};
 
 mod bookkeeping {
     refinery::embed_migrations!("../../migrations/runtime");
@@ -36,9 +35,7 @@ fn output(id: &str, body: &str) -> Outgoing {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn outputs_that_were_rows_are_published_as_they_were() -> anyhow::Result<()> {
     let bed = TestBed::new()?;
-    let address = Reader::new(bed.env())
-        .address("ORDERLY_STOCK_DATABASE", &["postgres"])
-        .ok_or_else(|| anyhow::anyhow!("no database"))?;
+    let address = address(&bed)?;
     let mut database = client(&address, "test").await?;
     let mut runner = bookkeeping::migrations::runner().set_target(Target::Version(ROWS_OF_OUTPUTS));
     runner.set_migration_table_name("orderly_runtime_migrations");

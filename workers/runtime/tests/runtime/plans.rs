@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use deadpool_postgres::Object;
 use orderly_devstack::TestBed;
-use orderly_runtime::config::{Address, Reader};
 use orderly_runtime::postgres::connect::{client, pool};
 use tokio_postgres::Client;
 
@@ -27,15 +25,10 @@ async fn looks_up(connection: &Object) -> anyhow::Result<bool> {
     Ok(format!("{rows:?}").contains("Index Cond: (name = new.name)"))
 }
 
-fn database(bed: &TestBed) -> anyhow::Result<Address> {
-    let address = Reader::new(bed.env()).address("ORDERLY_STOCK_DATABASE", &["postgres"]);
-    address.context("no database")
-}
-
 #[tokio::test]
 async fn a_plan_made_for_an_empty_table_is_given_up_as_the_table_grows() -> anyhow::Result<()> {
     let bed = TestBed::new()?;
-    let address = database(&bed)?;
+    let address = stores::address(&bed)?;
     // One connection, so that it is always the same one.
     let pool = pool(&address, "test", 1, Duration::from_secs(10))?;
     let connection = pool.get().await?;
@@ -72,7 +65,7 @@ async fn timers_are_found_by_their_owners_though_there_were_none_when_that_was_p
 -> anyhow::Result<()> {
     let bed = TestBed::new()?;
     let store = stores::postgres(&bed).await?;
-    let writer = client(&database(&bed)?, "test").await?;
+    let writer = client(&stores::address(&bed)?, "test").await?;
     let many = |name: &str| {
         format!(
             "INSERT INTO timers
@@ -89,7 +82,7 @@ async fn timers_are_found_by_their_owners_though_there_were_none_when_that_was_p
     writer.batch_execute(&many("new")).await?;
     // What a connection did is told when it ends at the latest.
     drop(writer);
-    let reader = client(&database(&bed)?, "test").await?;
+    let reader = client(&stores::address(&bed)?, "test").await?;
     until("everything to be told", async || Ok(timers(&reader).await?.0 == 10_000)).await?;
     let (_, gone, read) = timers(&reader).await?;
 

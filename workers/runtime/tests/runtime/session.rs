@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use orderly_devstack::TestBed;
-use orderly_runtime::config::Reader;
 use orderly_runtime::postgres::connect::pool;
 use orderly_runtime::postgres::session::{Session, Turn};
 use orderly_runtime::postgres::write::{Write, write};
+
+use crate::stores::address;
 
 const CREATE: &str = "CREATE TABLE log (place int GENERATED ALWAYS AS IDENTITY, word text)";
 const FIRST: &str = "INSERT INTO log (word) VALUES ('first')";
@@ -16,9 +17,7 @@ const THIRD: &str = "INSERT INTO log (word) VALUES ('third')";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_is_not_prepared_yet_keeps_its_place() -> anyhow::Result<()> {
     let bed = TestBed::new()?;
-    let address = Reader::new(bed.env())
-        .address("ORDERLY_STOCK_DATABASE", &["postgres"])
-        .ok_or_else(|| anyhow::anyhow!("no database"))?;
+    let address = address(&bed)?;
     let timeout = Duration::from_secs(10);
     let client = pool(&address, "test", 1, timeout)?.get().await?;
     client.batch_execute(CREATE).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use orderly_devstack::TestBed;
 use orderly_runtime::clock::SystemClock;
 use orderly_runtime::config::{Address, Reader};
@@ -18,12 +19,16 @@ pub(crate) fn memory() -> MemoryStore<Counters> {
 }
 
 pub(crate) async fn postgres(bed: &TestBed) -> anyhow::Result<PgStore<CounterTables>> {
-    let address = Reader::new(bed.env())
-        .address("ORDERLY_STOCK_DATABASE", &["postgres"])
-        .ok_or_else(|| anyhow::anyhow!("no database"))?;
+    let address = address(bed)?;
     migrate(&address, refinery_of_nothing()).await?;
     client(&address, "test").await?.batch_execute(SCHEMA).await?;
     on(&address)
+}
+
+/// Where the database of a bed is.
+pub(crate) fn address(bed: &TestBed) -> anyhow::Result<Address> {
+    let address = Reader::new(bed.env()).address("ORDERLY_STOCK_DATABASE", &["postgres"]);
+    address.context("no database")
 }
 
 /// A store on a database that is migrated.
