@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::orders::{Shape, place_in_series};
 use crate::results::Spread;
+use crate::seasoned::season;
 use crate::shop::{Counter, Heard, Place, Shop};
 use crate::specimens::HAPPY_PATH;
 use crate::stage::{Ceiling, Run, Saga};
@@ -130,6 +131,7 @@ pub async fn latency(
     under(WARM_UP, &mut ceiling.shop, "warm", in_order).await?;
     let mut loads: Vec<_> = PACES.map(|pace| Loaded { pace, turns: vec![] }).into();
     for round in 1..=extent.rounds {
+        season(endpoints)?;
         let Run { rate: saturation, .. } =
             saga.run(Shape::SINGLE.series(&format!("s{round}"), extent.orders), OPEN).await?;
         say(format!("round {round}: {saturation:.0} orders/s at most"));

@@ -7,7 +7,8 @@
 use anyhow::{Context, Result, ensure};
 use orderly_devstack::Endpoints;
 
-/// As many segments of the log as there are between two checkpoints, by `max_wal_size`.
+/// As many segments of the log as there are between two checkpoints, by `max_wal_size`. When these are used up, more
+/// are made.
 const SEGMENTS: u32 = 64;
 
 /// Leaves so many segments ready to be used again, and nothing that is to be written to the disk.

@@ -85,12 +85,14 @@ impl Saga {
         measure(flow(&mut self.shop, orders, open)).await
     }
 
-    /// Clears up what was left behind in the databases, as PostgreSQL does by itself within a minute or two.
+    /// Clears up what was left behind in the databases, as PostgreSQL does by itself within a minute or two, and has
+    /// what lies in memory written to the disk, as the kernel does half a minute later.
     pub async fn clear_up(&self) -> Result<()> {
         let databases = &self.system.databases;
         for client in [&databases.order, &databases.stock, &databases.payment] {
             client.batch_execute("VACUUM (ANALYZE)").await?;
         }
+        rustix::fs::sync();
         Ok(())
     }
 
