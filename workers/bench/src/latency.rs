@@ -8,15 +8,15 @@ use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use orderly_devstack::Endpoints;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 
 use crate::orders::{Shape, place_in_series};
 use crate::results::Spread;
 use crate::seasoned::season;
-use crate::shop::{Counter, Heard, Place, Shop};
+use crate::shop::{Heard, Shop};
 use crate::specimens::HAPPY_PATH;
 use crate::stage::{Ceiling, Run, Saga};
 use crate::throughput::{Extent, OPEN};
+use crate::timetable::Timetable;
 use crate::usage::Usage;
 
 /// After so long without an end, something is stuck.
@@ -98,6 +98,8 @@ pub struct Latency {
     pub rate: f64,
     /// How many there were.
     pub orders: usize,
+    /// Half of them were placed no later than this after they were due.
+    pub late: f64,
     /// Half of them took no longer.
     pub p50: f64,
     /// 95 of a hundred.
@@ -188,26 +190,26 @@ async fn under(
     // Everything is made before the clock runs.
     let orders: Vec<_> = (0..count).map(|n| Shape::SINGLE.order(series, n)).collect();
     let before = Usage::now()?;
-    let started = Instant::now() + Duration::from_millis(50);
-    let due = move |n: usize| started + Duration::from_secs_f64(n as f64 / load.rate);
-    let counter = shop.counter.clone();
-    let placing = tokio::spawn(place_when_due(counter, orders, due));
+    let start = Instant::now() + Duration::from_millis(50);
+    let timetable = Timetable { start, rate: load.rate };
+    let placing = tokio::spawn(timetable.place(shop.counter.clone(), orders));
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 600_000_000, 3)?;
     for ended in 0..count {
         let heard = tokio::time::timeout(PATIENCE, shop.heard.recv()).await;
         let heard = heard.with_context(|| format!("{ended} of {count} orders ended"))?;
         let heard = heard.context("the shop hears nothing any more")?;
         let n = which(&heard, ended).context("an order that was not placed here")?;
-        let took = heard.at.saturating_duration_since(due(n));
+        let took = heard.at.saturating_duration_since(timetable.due(n));
         histogram.record(u64::try_from(took.as_micros())?.max(1))?;
     }
-    placing.await??;
+    let late = placing.await??;
     let usage = Usage::now()?.since(&before);
     let ms = |micros: u64| micros as f64 / 1_000.0;
     let at = |quantile| ms(histogram.value_at_quantile(quantile));
     Ok(Latency {
         rate: load.rate,
         orders: count,
+        late: ms(late.value_at_quantile(0.5)),
         p50: at(0.5),
         p95: at(0.95),
         p99: at(0.99),
@@ -215,24 +217,4 @@ async fn under(
         max: ms(histogram.max()),
         usage,
     })
-}
-
-/// Never waits for a confirm before it places the next: that would be a closed loop.
-async fn place_when_due(
-    counter: Counter,
-    orders: Vec<Place>,
-    due: impl Fn(usize) -> Instant,
-) -> Result<()> {
-    let mut confirms = JoinSet::new();
-    for (n, order) in orders.iter().enumerate() {
-        tokio::time::sleep_until(due(n).into()).await;
-        confirms.spawn(counter.place_one(order).await?);
-        while let Some(confirmed) = confirms.try_join_next() {
-            confirmed??;
-        }
-    }
-    while let Some(confirmed) = confirms.join_next().await {
-        confirmed??;
-    }
-    Ok(())
 }

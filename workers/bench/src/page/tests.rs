@@ -49,6 +49,7 @@ fn latency(rate: f64, p50: f64) -> Turn {
     let of = |p50| Latency {
         rate,
         orders: 1_000,
+        late: 0.1,
         p50,
         p95: 10.0,
         p99: 20.0,
@@ -157,11 +158,11 @@ fn the_relay_stands_beside_what_is_measured() {
     let text = Page::of(&results()).text;
     let same = |ms: &str| format!("{ms} ({ms}–{ms})");
     let row = format!(
-        "| 250 (249–261) | 10 % | 3,000 | 8.0 (7.0–19.0) | {} |",
+        "| 250 (249–261) | 10 % | 3,000 | 0.1 (0.1–0.1) | 8.0 (7.0–19.0) | {} |",
         ["10.0", "20.0", "30.0", "40.0", "4.0", "20.0"].map(same).join(" | ")
     );
     assert!(text.contains(&row), "{text}");
-    let first = "---: |\n| 50 | – | 3,000 | 8.0 (7.0–19.0) |";
+    let first = "---: |\n| 50 | – | 3,000 | 0.1 (0.1–0.1) | 8.0 (7.0–19.0) |";
     assert!(text.contains(first), "{text}");
     assert!(text.contains("| 250 | 0.06 | 0.06 | 0.19 | 0.31 | 0.06 |"), "{text}");
 }
