@@ -8,12 +8,12 @@ use crate::usage::Part;
 
 const TEXT: &str = "\
 From the moment an order was due to the moment its final event arrived, in milliseconds. Orders come at a steady
-rate, whether the system keeps up or not. Each round begins with finding out how much the system works off at most, and
-before each load what a higher one left behind is cleared up (`VACUUM`), as PostgreSQL does by itself within a minute or
-two, and written to the disk, as the kernel does half a minute later. What is given is the median of the rounds, with the least and the most behind it. The relay passes the same
-messages under the same load, by turns: that much of it is the broker's way of putting each message on the disk before
-the next is sent. Half of the orders were placed later than they were due by what stands under \"placed late\", and that
-is in the other figures.
+rate, whether the system keeps up or not. Each round begins with finding out how much the system works off at most,
+and before each load what a higher one left behind is cleared up (`VACUUM`), as PostgreSQL does by itself within a
+minute or two, and written to the disk, as the kernel does half a minute later. What is given is the median of the
+rounds, with the least and the most behind it. The relay passes the same messages under the same load, by turns:
+that much of it is the broker's way of putting each message on the disk before the next is sent. Half of the orders
+were placed no later than what stands under \"placed late\" after they were due, and that is in the other figures.
 ";
 
 /// Latency by rate.

@@ -30,9 +30,10 @@ const METHOD: &str = "\
 ## What is measured, and how
 
 RabbitMQ and PostgreSQL are started for the run, on the same machine as everything else, with durable queues,
-persistent messages, publisher confirms and `fsync`. Before each section, and each round of latency, PostgreSQL's log has
-been through its segments once: a new server fills each with zeros first, 50 to 90 ms in which nobody commits, and one that has run for a while
-uses old ones again. The workers are the programs that ship, one of each service unless a section says otherwise.
+persistent messages, publisher confirms and `fsync`. Before each section, and each round of latency, PostgreSQL's log
+has been through its segments once: a new server fills each with zeros first, 50 to 90 ms in which nobody commits, and
+one that has run for a while uses old ones again. The workers are the programs that ship, one of each service unless a
+section says otherwise.
 
 - **The saga.** A shop publishes orders and hears how they end, over connections of its own. An order counts when its
   final event has arrived. 3,000 are under way at a time, and the rate is that of the ends between the first tenth
