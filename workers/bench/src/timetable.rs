@@ -51,7 +51,7 @@ impl Timetable {
     }
 
     /// Strikes when each of `count` is due. A thread sleeps until then, for tokio's timers know only whole milliseconds:
-    /// by these, half of all orders were placed more than one too late.
+    /// by these, half of all orders were placed about one too late.
     fn strikes(self, count: usize) -> UnboundedReceiver<()> {
         let (strike, strikes) = unbounded_channel();
         thread::spawn(move || {
