@@ -3,6 +3,7 @@
 //! [`stage`] is where it is measured, on servers that are [`seasoned`]; [`shop`] is the client, which places orders by a
 //! [`timetable`] where that matters; [`relay`] is the ceiling. [`throughput`], [`latency`], [`sweep`], [`backlog`] and
 //! [`watched`] are what is measured, by the plan of [`sections`]; [`results`] keeps it, and [`page`] shows it.
+//! [`profile`] looks at where the time goes.
 
 pub mod backlog;
 pub mod costs;
@@ -11,6 +12,7 @@ pub mod latency;
 pub mod old;
 pub mod orders;
 pub mod page;
+pub mod profile;
 pub mod relay;
 pub mod results;
 pub mod seasoned;

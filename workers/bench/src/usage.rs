@@ -55,7 +55,7 @@ impl Part {
             "order-worker" => Self::Order,
             "stock-worker" => Self::Stock,
             "payment-worker" => Self::Payment,
-            "bench" => Self::Bench,
+            "bench" | "profile" => Self::Bench,
             _ => return None,
         })
     }
@@ -140,6 +140,17 @@ pub fn peak_memory() -> Result<BTreeMap<Part, u64>> {
         *peak = kibibytes.saturating_mul(1_024).max(*peak);
     }
     Ok(peaks)
+}
+
+/// The processes of each part.
+pub fn processes() -> Result<BTreeMap<Part, Vec<u32>>> {
+    let mut processes: BTreeMap<Part, Vec<u32>> = BTreeMap::new();
+    for process in descendants()? {
+        if let Some(part) = Part::of(&process.name) {
+            processes.entry(part).or_default().push(process.pid);
+        }
+    }
+    Ok(processes)
 }
 
 struct Entry {

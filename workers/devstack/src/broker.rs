@@ -13,6 +13,7 @@ use crate::account::Account;
 use crate::certificate::Certificate;
 use crate::endpoints::BrokerEndpoint;
 use crate::folder;
+use crate::insight::Insight;
 use crate::ports::{free_port, until_ports_are_free};
 use crate::process::Process;
 use crate::random::random_word;
@@ -39,13 +40,14 @@ pub(crate) struct Broker {
     endpoint: BrokerEndpoint,
     distribution_port: u16,
     registry_port: u16,
+    insight: Insight,
     server: Option<Process>,
     registry: Option<Process>,
 }
 
 impl Broker {
     /// Makes a node under `run`, the folder of the run, and waits until it takes connections.
-    pub(crate) fn create(run: &Path, certificate: &Certificate) -> Result<Self> {
+    pub(crate) fn create(run: &Path, certificate: &Certificate, insight: Insight) -> Result<Self> {
         let home = run.join("broker");
         let account = Account::for_server("rabbitmq")?;
         fs::create_dir(&home)?;
@@ -62,6 +64,7 @@ impl Broker {
                 endpoint: endpoint(&password)?,
                 distribution_port: free_port()?,
                 registry_port: free_port()?,
+                insight,
                 server: None,
                 registry: None,
             };
@@ -193,7 +196,8 @@ raft.wal_max_size_bytes = 67108864
         // RabbitMQ leaves out two helper nodes of its own: a third of the whole start.
         let erlang = format!(
             "-sname {node} -start_epmd false -kernel inet_dist_use_interface {{127,0,0,1}} \
-             -kernel inet_dist_listen_min {port} -kernel inet_dist_listen_max {port}"
+             -kernel inet_dist_listen_min {port} -kernel inet_dist_listen_max {port}{more}",
+            more = self.insight.erlang_arguments(),
         );
         let mut command = self.account.command(SERVER, "KILL");
         self.surround(&mut command);
@@ -246,6 +250,12 @@ raft.wal_max_size_bytes = 67108864
     /// The run's name, which no other node has.
     fn name(&self) -> String {
         self.run.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.server.iter().for_each(|server| self.insight.forget(server.pid()));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::certificate::Certificate;
 use crate::disk::{self, Disk};
 use crate::endpoints::{DatabaseEndpoint, write_private};
 use crate::folder;
+use crate::insight::Insight;
 use crate::ports::{free_port, until_ports_are_free};
 use crate::process::{Process, send_signal};
 use crate::random::random_word;
@@ -34,12 +35,18 @@ pub(crate) struct Database {
     account: Account,
     endpoint: DatabaseEndpoint,
     disk: Disk,
+    insight: Insight,
     server: Option<Process>,
 }
 
 impl Database {
     /// Makes a node under `run`, the folder of the run, and waits until it answers a query.
-    pub(crate) fn create(run: &Path, certificate: &Certificate, disk: Disk) -> Result<Self> {
+    pub(crate) fn create(
+        run: &Path,
+        certificate: &Certificate,
+        disk: Disk,
+        insight: Insight,
+    ) -> Result<Self> {
         let home = run.join("database");
         let account = Account::for_server("postgres")?;
         fs::create_dir(&home)?;
@@ -52,7 +59,8 @@ impl Database {
             superuser: "orderly".to_owned(),
             password: random_word(24)?,
         };
-        let mut node = Self { run: run.to_owned(), home, account, endpoint, disk, server: None };
+        let run = run.to_owned();
+        let mut node = Self { run, home, account, endpoint, disk, insight, server: None };
         node.initialize()?;
         until_ports_are_free(|| {
             node.endpoint.port = free_port()?;
@@ -182,10 +190,11 @@ ssl_cert_file = '{home}/server.pem'
 ssl_key_file = '{home}/server.key'
 timezone = 'UTC'
 log_timezone = 'UTC'
-",
+{more}",
             host = self.endpoint.host,
             port = self.endpoint.port,
             name = self.name(),
+            more = self.insight.database_settings(),
         );
         let path = self.data().join("postgresql.auto.conf");
         fs::write(&path, settings).with_context(|| format!("cannot write {}", path.display()))?;

@@ -13,6 +13,7 @@ mod endpoints;
 mod environment;
 mod folder;
 mod identity;
+mod insight;
 mod install;
 mod keeper;
 mod machine;
@@ -35,6 +36,7 @@ pub use endpoints::{
 pub use environment::{Environment, SERVICES, variable};
 pub use folder::{folders_of, sweep};
 pub use identity::Identity;
+pub use insight::Insight;
 pub use install::install;
 pub use machine::machine;
 pub use nodes::Nodes;

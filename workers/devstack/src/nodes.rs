@@ -11,6 +11,7 @@ use crate::database::Database;
 use crate::disk::Disk;
 use crate::endpoints::Endpoints;
 use crate::folder::Folder;
+use crate::insight::Insight;
 
 /// A pair of nodes on free loopback ports, with all their data in one temporary folder.
 ///
@@ -26,18 +27,19 @@ pub struct Nodes {
 impl Nodes {
     /// Starts both nodes, side by side, and comes back when both are ready to be used.
     pub fn start() -> Result<Self> {
-        Self::start_with(Disk::Usual)
+        Self::start_with(Disk::Usual, Insight::Usual)
     }
 
-    /// As [`Nodes::start`], with PostgreSQL's tables on a disk of this kind.
-    pub fn start_with(disk: Disk) -> Result<Self> {
+    /// As [`Nodes::start`], with PostgreSQL's tables on a disk of this kind, and servers that look at themselves
+    /// this closely.
+    pub fn start_with(disk: Disk, insight: Insight) -> Result<Self> {
         let folder = Folder::create()?;
         let run = folder.path();
         let certificate = Certificate::issue()?;
         certificate.write_authority(run)?;
         let (broker, database) = thread::scope(|scope| {
-            let database = scope.spawn(|| Database::create(run, &certificate, disk));
-            let broker = Broker::create(run, &certificate);
+            let database = scope.spawn(|| Database::create(run, &certificate, disk, insight));
+            let broker = Broker::create(run, &certificate, insight);
             let panicked = |_| Err(anyhow!("the start of PostgreSQL panicked"));
             (broker, database.join().unwrap_or_else(panicked))
         });

@@ -4,6 +4,7 @@ pub mod chart;
 mod figures;
 mod latency;
 mod markdown;
+pub mod profile;
 #[cfg(test)]
 mod tests;
 mod throughput;

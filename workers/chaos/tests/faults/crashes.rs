@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use orderly_chaos::drills::recovery::{broker_killed, database_killed};
-use orderly_devstack::{Disk, Nodes, SERVICES, TestBed};
+use orderly_devstack::{Disk, Insight, Nodes, SERVICES, TestBed};
 use orderly_e2e::{Message, System, eventually};
 
 use crate::support::{
@@ -165,7 +165,8 @@ async fn keep_too_long(nodes: &Nodes, system: &mut System) -> Result<Vec<Message
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_stops_work_and_room_on_it_starts_it_again() -> Result<()> {
-    let nodes = tokio::task::block_in_place(|| Nodes::start_with(Disk::Small(160 << 20)))?;
+    let nodes =
+        tokio::task::block_in_place(|| Nodes::start_with(Disk::Small(160 << 20), Insight::Usual))?;
     let mut system = System::start_on(nodes.endpoints()).await?;
     stock_up(&system).await?;
     let mut all = orders("roomy", 50);
