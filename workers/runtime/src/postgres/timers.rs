@@ -38,10 +38,7 @@ const DUE: &str = "
 
 /// What waits for the first time and not for too long; whatever had to be asked about again is stuck,
 /// and must not keep new work out.
-const MOVING: &str = "
-    SELECT count(*) FROM (
-        SELECT FROM timers WHERE due_at > now() AND round = 0 LIMIT $1
-    ) AS moving";
+const MOVING: &str = "SELECT timers_moving($1)";
 
 const POSTPONE: &str = concat!(
     "UPDATE timers SET due_at = now() + $4::bigint * interval '1 microsecond'
