@@ -36,9 +36,12 @@ const DUE: &str = "
     SELECT owner, step, round, (extract(epoch FROM due_at) * 1000000)::bigint
     FROM timers WHERE due_at <= now() ORDER BY due_at LIMIT $1";
 
-/// What waits for the first time and not for too long; whatever had to be asked about again is stuck, and must not keep
-/// new work out. The function, for which migration 11 tells the reason, reads nothing that has ended.
-const MOVING: &str = "SELECT timers_moving($1)";
+/// What waits for the first time and not for too long; whatever had to be asked about again is stuck,
+/// and must not keep new work out.
+const MOVING: &str = "
+    SELECT count(*) FROM (
+        SELECT FROM timers WHERE due_at > now() AND round = 0 LIMIT $1
+    ) AS moving";
 
 const POSTPONE: &str = concat!(
     "UPDATE timers SET due_at = now() + $4::bigint * interval '1 microsecond'

@@ -1,14 +1,11 @@
-//! What PostgreSQL reads: a plan made for a table next to empty does not outlive that, or does no harm, and what has
-//! ended is not read for ever.
+//! A plan that was made for a table next to empty does not outlive that, or does no harm.
 
 use std::time::Duration;
 
-use anyhow::Context;
 use deadpool_postgres::Object;
-use orderly_devstack::{Nodes, TestBed};
+use orderly_devstack::TestBed;
 use orderly_runtime::postgres::connect::{client, pool};
-use orderly_runtime::store::Store;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
 use crate::lane::until;
 use crate::store::process;
@@ -94,50 +91,5 @@ async fn timers_are_found_by_their_owners_though_there_were_none_when_that_was_p
     until("everything to be told", async || Ok(timers(&reader).await?.1 > gone)).await?;
     let read = timers(&reader).await?.2 - read;
     assert!(read < 10, "{read} timers were read for one of them to go");
-    Ok(())
-}
-
-/// How many pages PostgreSQL looks at to count what is moving.
-async fn pages_of_counting(client: &Client) -> anyhow::Result<u64> {
-    let explain = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT timers_moving(4000)";
-    let told = client.simple_query(explain).await?;
-    let row = told.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
-    let plans: serde_json::Value = serde_json::from_str(row.context("no plan is told")?)?;
-    let pages = |which| plans[0]["Plan"][which].as_u64().context("no pages are told");
-    Ok(pages("Shared Hit Blocks")? + pages("Shared Read Blocks")?)
-}
-
-#[tokio::test]
-async fn what_is_moving_is_counted_without_reading_what_has_ended() -> anyhow::Result<()> {
-    // Of its own: as long as a transaction of anybody's goes on, nothing that ended since is known to be gone.
-    let nodes = Nodes::start()?;
-    let bed = TestBed::on(nodes.endpoints())?;
-    let store = stores::postgres(&bed).await?;
-    let client = client(&stores::address(&bed)?, "test").await?;
-    // What has ended is still there for as long as nobody vacuums.
-    let table = "ALTER TABLE timers SET (autovacuum_enabled = false);
-                 INSERT INTO timers VALUES ('stays', 'charge', 0, now() + interval '1 hour')";
-    client.batch_execute(table).await?;
-    // The first time, it looks up what everything is called.
-    pages_of_counting(&client).await?;
-    let mut pages = Vec::new();
-    for round in 0..100 {
-        let come_and_go = format!(
-            "INSERT INTO timers
-             SELECT 'order ' || n, 'reserve', 0, now() + interval '30 s' + n * interval '1 ms'
-             FROM generate_series(500 * {round}, 500 * {round} + 499) AS n;
-             UPDATE timers SET step = 'charge', due_at = due_at + interval '30 s' WHERE step = 'reserve';
-             DELETE FROM timers WHERE owner <> 'stays'"
-        );
-        client.batch_execute(&come_and_go).await?;
-        assert_eq!(store.in_progress(4_000).await?, 1);
-        pages.push(pages_of_counting(&client).await?);
-    }
-    // PostgreSQL's own workers have transactions too, but not for long.
-    let least = pages[90..].iter().min();
-    assert!(least < Some(&50), "{least:?} pages were read");
     Ok(())
 }
