@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     let mut results = Results::read(&kept)?;
     let nodes = Nodes::start()?;
     // Once, before anything is written: a run is one commit's.
-    let run = About::this_run(command(), versions(nodes.endpoints())?);
+    let run = About::this_run("./scripts/bench", versions(nodes.endpoints())?);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let begun = Instant::now();
@@ -74,10 +74,4 @@ impl Arguments {
             named => named.to_vec(),
         }
     }
-}
-
-/// How this run was asked for.
-fn command() -> String {
-    let arguments = std::env::args().skip(1);
-    ["./scripts/bench".to_owned()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
 }

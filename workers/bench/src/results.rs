@@ -59,8 +59,9 @@ pub struct About {
 }
 
 impl About {
-    /// This run.
-    pub fn this_run(command: String, servers: Vec<String>) -> Self {
+    /// This run, which `script` started with the arguments of this process.
+    pub fn this_run(script: &str, servers: Vec<String>) -> Self {
+        let words = [script.to_owned()].into_iter().chain(std::env::args().skip(1));
         let rustc = said("rustc", &["--version"]);
         let commit = said("git", &["rev-parse", "--short", "HEAD"]);
         // What this program writes itself does not count.
@@ -68,7 +69,7 @@ impl About {
         let is_changed = !said("git", &status).is_empty();
         Self {
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
-            command,
+            command: words.collect::<Vec<_>>().join(" "),
             commit: commit + if is_changed { "+" } else { "" },
             machine: orderly_devstack::machine(),
             versions: servers.into_iter().chain([rustc, said("uname", &["-sr"])]).collect(),

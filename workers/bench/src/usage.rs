@@ -69,10 +69,8 @@ impl Usage {
     /// What this process and everything that it started has used until now.
     pub fn now() -> Result<Self> {
         let mut usage = Self::default();
-        for process in descendants()? {
-            if let Some(part) = Part::of(&process.name) {
-                *usage.0.entry(part).or_default() += process.time.as_secs_f64();
-            }
+        for (part, process) in parts()? {
+            *usage.0.entry(part).or_default() += process.time.as_secs_f64();
         }
         Ok(usage)
     }
@@ -126,8 +124,7 @@ impl std::ops::AddAssign<&Self> for Usage {
 /// The most memory that each part has had resident, in bytes; the largest of its processes.
 pub fn peak_memory() -> Result<BTreeMap<Part, u64>> {
     let mut peaks = BTreeMap::new();
-    for process in descendants()? {
-        let Some(part) = Part::of(&process.name) else { continue };
+    for (part, process) in parts()? {
         let Ok(status) = fs::read_to_string(format!("/proc/{}/status", process.pid)) else {
             continue;
         };
@@ -145,10 +142,8 @@ pub fn peak_memory() -> Result<BTreeMap<Part, u64>> {
 /// The processes of each part.
 pub fn processes() -> Result<BTreeMap<Part, Vec<u32>>> {
     let mut processes: BTreeMap<Part, Vec<u32>> = BTreeMap::new();
-    for process in descendants()? {
-        if let Some(part) = Part::of(&process.name) {
-            processes.entry(part).or_default().push(process.pid);
-        }
+    for (part, process) in parts()? {
+        processes.entry(part).or_default().push(process.pid);
     }
     Ok(processes)
 }
@@ -158,6 +153,12 @@ struct Entry {
     parent: u32,
     name: String,
     time: Duration,
+}
+
+/// The processes that belong to a part.
+fn parts() -> Result<impl Iterator<Item = (Part, Entry)>> {
+    let part = |process: Entry| Some((Part::of(&process.name)?, process));
+    Ok(descendants()?.into_iter().filter_map(part))
 }
 
 /// This process and all that it started, directly or not.

@@ -1,8 +1,8 @@
 //! The command `profile`: draws where the time of the whole system goes, and writes it down.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
-use std::{env, fs};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -29,9 +29,7 @@ struct Arguments {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let nodes = Nodes::start_with(Disk::Usual, Insight::Profiled)?;
-    let words = ["./scripts/profile".to_owned()].into_iter().chain(env::args().skip(1));
-    let command = words.collect::<Vec<_>>().join(" ");
-    let run = About::this_run(command, versions(nodes.endpoints())?);
+    let run = About::this_run("./scripts/profile", versions(nodes.endpoints())?);
     season(nodes.endpoints())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

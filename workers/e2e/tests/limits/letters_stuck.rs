@@ -24,22 +24,24 @@ async fn said(system: &System, word: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_letter_goes_nowhere_stays_in_its_queue_until_it_does() -> Result<()> {
-    a_letter_goes_nowhere(&format!("bindings/{{vhost}}/e/orderly.dead/q/order.dead/{ORDER_NEW}"))
-        .await
+    a_letter_goes_nowhere(|vhost| {
+        format!("/api/bindings/{vhost}/e/orderly.dead/q/order.dead/{ORDER_NEW}")
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_letter_has_no_queue_stays_in_its_own_until_there_is_one() -> Result<()> {
-    a_letter_goes_nowhere("queues/{vhost}/order.dead").await
+    a_letter_goes_nowhere(|vhost| format!("/api/queues/{vhost}/order.dead")).await
 }
 
-/// Deletes `fault` on the management API. A system of its own for each: what a worker has done but not yet
-/// acknowledged comes back as well when its session ends, and nothing else must lie in the queue.
-async fn a_letter_goes_nowhere(fault: &str) -> Result<()> {
+/// Deletes on the management API what lies at `path` of a virtual host. A system of its own for each: what a worker
+/// has done but not yet acknowledged comes back as well when its session ends, and nothing else must lie in the queue.
+async fn a_letter_goes_nowhere(path: impl Fn(&str) -> String) -> Result<()> {
     let system = System::start().await?;
     system.client.stock_up(&[("lamp", 10)]).await?;
     system.databases.item_reaches("lamp", 10, 0).await?;
-    let fault = format!("/api/{}", fault.replace("{vhost}", system.bed().vhost()));
+    let fault = path(system.bed().vhost());
     tokio::task::block_in_place(|| system.bed().endpoints().management_delete(&fault))?;
     let bad = Message::raw("order.place.v1", "bad", "nonsense");
     system.client.publish([bad]).await?;
